@@ -1,0 +1,1 @@
+"""The terminal client of wicketd: knows nothing but the admin contract."""

@@ -1,0 +1,1 @@
+"""Values and rules without I/O: standard library only, imported by everyone, importing nobody."""

@@ -1,0 +1,110 @@
+"""Connections.
+
+A member's credential for one service, sealed at rest and bound to its destination.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from wicketd.domain.ids import AgentId, ConnectionId, MemberId, Revision, ServiceId
+from wicketd.domain.lifecycle import Edge
+from wicketd.domain.secret import SecretBytes
+
+
+class ConnectionState(StrEnum):
+    """Only a sealed connection is usable in a call."""
+
+    PENDING = "pending"
+    SEALED = "sealed"
+    NEEDS_RECONNECT = "needs_reconnect"
+    REVOKED = "revoked"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a credential may go.
+
+    `origin`: `scheme://host:port`; `placement`: `header:<name>` or `env:<NAME>`.
+
+    Source: security spec, section 2 (destination binding).
+    """
+
+    origin: str
+    placement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One row; ciphertexts are whole envelopes. Times are ms since 1970 UTC."""
+
+    id: ConnectionId
+    agent_id: AgentId
+    member_id: MemberId
+    service_id: ServiceId
+    state: ConnectionState
+    destination: Destination
+    account_label: str | None
+    issuer: str | None
+    pending_ct: bytes | None
+    pending_expires_at: int | None
+    sealed_ct: bytes | None
+    sealed_suite: int | None
+    outer_kid: str | None
+    sealed_key_id: str | None
+    generation: int
+    last_used_at: int | None
+    error: str | None
+    created_at: int
+    updated_at: int
+    rev: Revision
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An opened credential, for one request. `header` None: the service needs none."""
+
+    destination: Destination | None
+    header: str | None
+    value: SecretBytes | None
+    connection_id: ConnectionId | None = None
+    generation: int | None = None
+
+
+EDGES: Final = (
+    tuple(
+        Edge(source, ConnectionState.PENDING, "save", "connection.pending")
+        for source in (
+            None,
+            ConnectionState.NEEDS_RECONNECT,
+            ConnectionState.EXPIRED,
+            ConnectionState.REVOKED,
+        )
+    )
+    + tuple(
+        Edge(source, ConnectionState.SEALED, "deposit", "connection.sealed")
+        for source in (
+            None,
+            ConnectionState.NEEDS_RECONNECT,
+            ConnectionState.EXPIRED,
+            ConnectionState.REVOKED,
+            ConnectionState.SEALED,
+        )
+    )
+    + (
+        Edge(ConnectionState.PENDING, ConnectionState.PENDING, "save", "connection.pending"),
+        Edge(ConnectionState.PENDING, ConnectionState.SEALED, "seal", "connection.sealed"),
+        Edge(ConnectionState.SEALED, ConnectionState.SEALED, "rewrap", "connection.rewrapped"),
+        Edge(ConnectionState.PENDING, ConnectionState.EXPIRED, "expire", "connection.expired"),
+        Edge(ConnectionState.SEALED, ConnectionState.NEEDS_RECONNECT, "break", "connection.broken"),
+        Edge(
+            ConnectionState.PENDING, ConnectionState.NEEDS_RECONNECT, "break", "connection.broken"
+        ),
+    )
+    + tuple(
+        Edge(source, ConnectionState.REVOKED, "revoke", "connection.revoked")
+        for source in ConnectionState
+        if source is not ConnectionState.REVOKED
+    )
+)
