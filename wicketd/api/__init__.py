@@ -1,0 +1,4 @@
+"""The admin contract: what daemon and admin clients say to each other.
+
+Imports nothing of either side.
+"""
