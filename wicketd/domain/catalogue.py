@@ -3,7 +3,7 @@
 What a connector file declares, what a server listed, which tier each tool has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -108,6 +108,38 @@ class TargetRule:
     parents: tuple[tuple[str, str], ...] = ()
     """(entity, id template) pairs in the same namespace."""
     optional: bool = False
+
+    @property
+    def arguments(self) -> frozenset[str]:
+        """The arguments that `id` is made of."""
+        return frozenset(re.findall(r"\{([^{}]+)\}", self.id))
+
+    def covers(self, tool_name: str, required: frozenset[str]) -> bool:
+        """Whether it maps the tool: named, or `"*"` and the tool's schema requires all of `arguments`."""
+        if tool_name in self.excluded:
+            return False
+        return tool_name in self.tools or ("*" in self.tools and self.arguments <= required)
+
+
+def target_rule(
+    rules: Sequence[TargetRule], tool_name: str, required: frozenset[str]
+) -> TargetRule | None:
+    """The one rule of a tool: the first that names it, else the first that covers it by `"*"`.
+
+    Source: policy spec 1.5; the schema's resource types and the mapping of a call must agree on it.
+    """
+    covering = [rule for rule in rules if rule.covers(tool_name, required)]
+    named = [rule for rule in covering if tool_name in rule.tools]
+    return next(iter(named or covering), None)
+
+
+def required_arguments(definition: JsonObject | None) -> frozenset[str]:
+    """The names a tool's inputSchema lists as required."""
+    schema = (definition or {}).get("inputSchema")
+    required = schema.get("required") if isinstance(schema, dict) else None
+    if not isinstance(required, list):
+        return frozenset()
+    return frozenset(name for name in required if isinstance(name, str))
 
 
 @dataclass(frozen=True, slots=True)
