@@ -3,6 +3,7 @@
 What a connector file declares, what a server listed, which tier each tool has.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -115,7 +116,7 @@ class TargetRule:
         return frozenset(re.findall(r"\{([^{}]+)\}", self.id))
 
     def covers(self, tool_name: str, required: frozenset[str]) -> bool:
-        """Whether it maps the tool: named, or `"*"` and the tool's schema requires all of `arguments`."""
+        """Whether it maps the tool: named, or `"*"` and the tool requires all of `arguments`."""
         if tool_name in self.excluded:
             return False
         return tool_name in self.tools or ("*" in self.tools and self.arguments <= required)
