@@ -167,10 +167,10 @@ class PolicyChecked(Struct, frozen=True, kw_only=True):
 
 
 class PolicyFormat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text to format. `agent` only names the route: formatting needs no schema."""
+    """A text to format. `agent` only fills the path: formatting looks at no schema."""
 
-    agent: str
     text: PolicyText
+    agent: str = "any"
 
 
 class PolicyFormatted(Struct, frozen=True, kw_only=True):

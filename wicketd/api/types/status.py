@@ -44,6 +44,8 @@ class Config(Struct, frozen=True, kw_only=True):
     """The settings in force."""
 
     file: str | None
+    mcp_url: str
+    """Where clients reach `/mcp`: what snippets are made of."""
     settings: tuple[ConfigKey, ...]
 
 
@@ -102,8 +104,9 @@ class Stats(Struct, frozen=True, kw_only=True):
     series: tuple[Bucket, ...]
     top_tools: tuple[Count, ...]
     top_denying_policies: tuple[Count, ...]
-    p50_ms: float | None
-    p95_ms: float | None
+    mean_ms: float | None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
     max_ms: float | None
 
 

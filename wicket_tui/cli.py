@@ -1,0 +1,63 @@
+"""The command line `wicket`: one Typer app, a sub-app a noun."""
+
+from typing import Annotated
+
+import typer
+
+from wicket_tui.headless import (
+    agent,
+    audit,
+    catalogue,
+    connection,
+    general,
+    key,
+    member,
+    policy,
+    service,
+    session,
+)
+from wicket_tui.headless.exits import Exit
+from wicket_tui.headless.output import note, say
+from wicketd import __version__
+
+app = typer.Typer(
+    name="wicket",
+    help="Administers a running wicketd over its admin socket.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for name, nouns in (
+    ("agent", agent),
+    ("service", service),
+    ("catalogue", catalogue),
+    ("member", member),
+    ("key", key),
+    ("connection", connection),
+    ("policy", policy),
+    ("session", session),
+    ("audit", audit),
+):
+    app.add_typer(nouns.app, name=name)
+general.register(app)
+
+
+@app.callback(invoke_without_command=True)
+def bare(
+    ctx: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Administers a running wicketd over its admin socket."""
+    if ctx.invoked_subcommand is not None:
+        return
+    if version:
+        say(__version__)
+        return
+    note("The terminal UI comes in a later release. See every command with: wicket --help")
+    raise typer.Exit(Exit.USAGE)
+
+
+def main() -> None:
+    """Entry point of the `wicket` script."""
+    app()

@@ -1,0 +1,147 @@
+"""`wicket audit`: what was decided, by which policy version, and how it ended."""
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from wicket_tui.headless.command import Shell, command, noun
+from wicket_tui.headless.filters import HELP, parsed
+from wicket_tui.headless.output import facts, table
+from wicketd.api import endpoints
+from wicketd.api.text import safe_text
+from wicketd.api.types import audit
+from wicketd.api.types.listing import Empty
+from wicketd.api.types.status import EventsAsk
+
+app = noun("The audit: list, follow, explain, export, sign.")
+
+HEADS = ("time", "ref", "kind", "member", "tool", "decision", "why", "policies", "outcome", "ms")
+
+FiltersArg = Annotated[list[str] | None, typer.Argument(metavar="[FILTERS]", help=HELP)]
+
+
+@command(app, "list")
+async def list_(
+    shell: Shell,
+    filters: FiltersArg = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many.")] = 100,
+    before: Annotated[int | None, typer.Option("--before", help="Older than this seq.")] = None,
+) -> None:
+    """Entries, newest first."""
+    request = parsed(audit.AuditList, filters or (), limit=limit, before=before)
+    page = await shell.call(endpoints.AUDIT_LIST, request)
+    shell.show(page.items, table(HEADS, [row(entry) for entry in page.items]))
+
+
+@command(app, "tail")
+async def tail(shell: Shell, filters: FiltersArg = None) -> None:
+    """Entries as they are written, until interrupted."""
+    newest = await shell.call(endpoints.AUDIT_LIST, parsed(audit.AuditList, filters or (), limit=1))
+    seen = newest.items[0].seq if newest.items else 0
+    async for _ in shell.client.events(EventsAsk(topics="audit")):
+        while True:
+            ask = parsed(audit.AuditList, filters or (), after=seen, limit=500)
+            page = await shell.call(endpoints.AUDIT_LIST, ask)
+            for entry in reversed(page.items):
+                shell.show_line(entry, "  ".join(str(part or "-") for part in _line(entry)))
+            if not page.items:
+                break
+            seen = page.items[0].seq
+
+
+@command(app, "show")
+async def show(
+    shell: Shell,
+    ref: Annotated[str, typer.Argument(metavar="ID|REF", help="Entry id or call reference.")],
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", help="Whose reference it is.")] = None,
+) -> None:
+    """One entry in full: who, what, why, and how it ended."""
+    await explain(shell, ref, agent)
+
+
+@command(app, "facets")
+async def facets(
+    shell: Shell, *, agent: Annotated[str | None, typer.Option("--agent")] = None
+) -> None:
+    """Values that occur in the audit."""
+    found = await shell.call(endpoints.AUDIT_FACETS, audit.FacetsAsk(agent=agent, limit=500))
+    shell.show(found, table(("kind", "value"), [(item.kind, item.value) for item in found.items]))
+
+
+@command(app, "export")
+async def export(
+    shell: Shell,
+    filters: FiltersArg = None,
+    *,
+    form: Annotated[
+        Literal["csv", "jsonl"], typer.Option("--format", help="jsonl can be verified alone.")
+    ],
+) -> None:
+    """Entries as a stream: chained rows as JSON lines, or CSV."""
+    request = parsed(audit.AuditExport, filters or (), format=form)
+    async for line in shell.client.lines(endpoints.AUDIT_EXPORT, request):
+        sys.stdout.write(line + "\n")
+
+
+@command(app, "checkpoint")
+async def checkpoint(
+    shell: Shell,
+    *,
+    list_only: Annotated[bool, typer.Option("--list", help="Only show what was signed.")] = False,
+) -> None:
+    """Sign the log as it stands and print the note; keep it off this host."""
+    if list_only:
+        found = await shell.call(endpoints.CHECKPOINT_LIST, Empty())
+        rows = [(c.epoch, c.size, c.at, c.root) for c in found.items]
+        shell.show(found, table(("epoch", "size", "at", "root"), rows))
+        return
+    made = await shell.call(endpoints.CHECKPOINT_MAKE, Empty())
+    shell.show(made, made.note.rstrip("\n"))
+
+
+async def explain(shell: Shell, ref: str, agent: str | None) -> None:
+    """Prints one entry; `wicket why` does the same."""
+    detail = await shell.call(endpoints.AUDIT_SHOW, audit.AuditRef(ref=ref, agent=agent))
+    entry = detail.entry
+    pairs = [
+        ("what", f"{entry.service}__{entry.tool}" if entry.tool else entry.kind),
+        ("decision", entry.decision),
+        ("why", entry.reason_code),
+        ("policies", entry.matched_policy_ids),
+        ("outcome", entry.outcome),
+        ("duration ms", entry.duration_ms),
+        ("who", entry.member_name or entry.principal),
+        ("key", entry.member_key_id),
+        ("agent", entry.agent_name or entry.agent_id),
+        ("session", entry.session_id),
+        ("from", entry.caller_ip),
+        ("resource", entry.resource),
+        ("when", entry.timestamp),
+        ("reference", entry.ref),
+        ("row", f"{entry.seq} {entry.hash}"),
+        *((name, value) for name, value in entry.fields.items()),
+    ]
+    shell.show(detail, facts([pair for pair in pairs if pair[1] not in (None, (), "", [], {})]))
+
+
+def row(entry: audit.AuditEntry) -> tuple[object, ...]:
+    """An entry as a line of the table."""
+    return (
+        entry.timestamp,
+        entry.ref,
+        entry.kind,
+        entry.member_name,
+        f"{entry.service}.{entry.tool}" if entry.tool else entry.service,
+        entry.decision,
+        entry.reason_code,
+        entry.matched_policy_ids,
+        entry.outcome,
+        entry.duration_ms,
+    )
+
+
+def _line(entry: audit.AuditEntry) -> list[str]:
+    return [safe_text(str(value)) if value not in (None, ()) else "-" for value in row(entry)]

@@ -1,0 +1,132 @@
+"""Commands without a noun: how the daemon is, what happens, why a call ended so, panic."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from wicket_tui.headless import audit as audit_commands
+from wicket_tui.headless.arguments import ReasonOpt, SinceOpt, UntilOpt
+from wicket_tui.headless.command import Shell, command
+from wicket_tui.headless.exits import Exit
+from wicket_tui.headless.output import facts, json_line, table
+from wicket_tui.headless.stdin import typed_name
+from wicketd.api import endpoints
+from wicketd.api.types import agents, status
+from wicketd.api.types.listing import Empty
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to `wicket` itself."""
+    command(app, "status")(show_status)
+    command(app, "whoami")(whoami)
+    command(app, "config")(config)
+    command(app, "keyring")(keyring)
+    command(app, "stats")(stats)
+    command(app, "events")(events)
+    command(app, "why")(why)
+    command(app, "panic")(panic)
+
+
+async def show_status(shell: Shell) -> Exit | None:
+    """Health, audit head and counts. Exit 1 when the daemon is degraded."""
+    found = await shell.call(endpoints.STATUS, Empty())
+    pairs = (
+        ("state", found.state),
+        ("reasons", found.reasons),
+        ("version", found.version),
+        ("started", found.started_at),
+        ("audit rows", found.audit_seq),
+        ("audit head", found.audit_hash),
+        ("checkpoint", found.checkpoint),
+        ("counts", found.counts),
+        *found.details.items(),
+    )
+    shell.show(found, facts(pairs))
+    return None if found.state == "ok" else Exit.FAILED
+
+
+async def whoami(shell: Shell) -> None:
+    """Who the daemon takes you for, and what you may do."""
+    found = await shell.call(endpoints.WHOAMI, Empty())
+    pairs = (("name", found.name), ("uid", found.uid), ("permission", found.permission))
+    shell.show(found, facts(pairs))
+
+
+async def config(shell: Shell) -> None:
+    """The settings in force; secrets only as set or unset."""
+    found = await shell.call(endpoints.CONFIG, Empty())
+    rows = [(item.key, item.value, item.source) for item in found.settings]
+    shell.show(found, table(("setting", "value", "source"), rows))
+
+
+async def keyring(shell: Shell) -> None:
+    """Rows and encryptions per key of the keyring."""
+    found = await shell.call(endpoints.KEYRING, Empty())
+    rows = [(use.kid, use.state, use.rows, use.encryptions) for use in found.keys]
+    shell.show(found, table(("kid", "state", "rows", "encryptions"), rows))
+
+
+async def stats(
+    shell: Shell,
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", help="Only this agent.")] = None,
+    since: SinceOpt = None,
+    until: UntilOpt = None,
+    bucket: Annotated[
+        Literal["hour", "day"], typer.Option("--bucket", help="Columns of the series.")
+    ] = "hour",
+) -> None:
+    """Totals, top tools, top denying policies, durations."""
+    if agent is None:
+        request = status.StatsAsk(since=since, until=until, bucket=bucket)
+        found = await shell.call(endpoints.STATS, request)
+    else:
+        asked = status.AgentStatsAsk(agent=agent, since=since, until=until, bucket=bucket)
+        found = await shell.call(endpoints.AGENT_STATS, asked)
+    pairs = (
+        ("from", found.since),
+        ("to", found.until),
+        ("allowed", found.allowed),
+        ("denied", found.denied),
+        ("top tools", {item.name: item.count for item in found.top_tools}),
+        ("top denying", {item.name: item.count for item in found.top_denying_policies}),
+        ("mean ms", found.mean_ms),
+        ("max ms", found.max_ms),
+    )
+    shell.show(found, facts(pairs))
+
+
+async def events(
+    shell: Shell,
+    *,
+    topics: Annotated[str | None, typer.Option("--topics", help="Comma-separated.")] = None,
+) -> None:
+    """What changes, one JSON line each, until interrupted."""
+    async for event in shell.client.events(status.EventsAsk(topics=topics)):
+        shell.show_line(event, json_line(event))
+
+
+async def why(
+    shell: Shell,
+    ref: Annotated[str, typer.Argument(metavar="REF", help="What stands behind [ref …].")],
+    *,
+    agent: Annotated[str | None, typer.Option("--agent", help="Whose reference it is.")] = None,
+) -> None:
+    """Why a call was refused or failed: the audit entry behind its reference."""
+    await audit_commands.explain(shell, ref, agent)
+
+
+async def panic(
+    shell: Shell,
+    agent: Annotated[str | None, typer.Argument(metavar="[A]", help="Only this agent.")] = None,
+    *,
+    reason: ReasonOpt = None,
+) -> Exit | None:
+    """Disable every agent, or one, at once. Undo: wicket agent enable A."""
+    if not typed_name(agent or "panic", yes=shell.yes):
+        return Exit.FAILED
+    request = agents.Panic(agent=agent, reason=reason)
+    done = await shell.call(endpoints.PANIC, request)
+    names = ", ".join(found.key for found in done.agents) or "none: nothing was active"
+    shell.done(done, f"Disabled: {names}. Undo with: wicket agent enable A")
+    return None
