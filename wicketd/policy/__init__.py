@@ -1,0 +1,1 @@
+"""Cedar decides every call: schema, encoder, engine and the checks of policy texts."""

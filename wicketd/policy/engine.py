@@ -1,0 +1,403 @@
+"""The one door to Cedar: compiles, decides, filters lists, parses and validates.
+
+Counterparts: `policy.schema`, `policy.encode` and `policy.entities` make what it reads;
+`services.snapshots` holds what it compiles. Invariant: every doubt is a denial (policy spec, 3.4),
+and no policy text reaches the engine before `lexer.guard` has passed it, for deep text kills the
+process uncatchably.
+"""
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import cedarpy
+import msgspec
+
+from wicketd.domain.agents import Agent
+from wicketd.domain.errors import PolicyInvalid
+from wicketd.domain.ids import PolicyRevision
+from wicketd.domain.members import Member
+from wicketd.domain.policies import (
+    Decision,
+    Effect,
+    Mode,
+    PolicyVersion,
+    Reason,
+    Shadow,
+    StatementFacts,
+)
+from wicketd.policy import decisions, entities, jsonform, lexer, slices
+from wicketd.policy.decisions import PolicyRequest, Question, Stamp, Verdict
+from wicketd.policy.encode import EncodeRefusal
+from wicketd.policy.entities import Kind, Subject, Uid
+from wicketd.policy.jsonform import JsonStatement
+from wicketd.policy.lru import Lru
+from wicketd.policy.revisions import set_sha256
+from wicketd.policy.schema import CedarSchema, ToolShape
+from wicketd.policy.slices import Statement
+
+CPU_LIMIT_NS: Final = 50_000_000
+MAX_SET_BYTES: Final = 2 * 1024 * 1024
+MAX_SET_STATEMENTS: Final = 5_000
+CACHED: Final = 4_096
+
+_PLAIN_ID: Final = re.compile(r"[ !#-&(-\[\]-~]*")
+"""Ids that every quoting writes alike; others are quoted by the engine itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The statements that can match one action, compiled: policyN is `statements[N]`."""
+
+    policies: cedarpy.PolicySet
+    statements: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What decides one agent's calls at one policy revision and schema; a call keeps its own.
+
+    Immutable but for its memories of what was built at first use. `blocked`: actions that are
+    denied whatever the policies say, with the reason.
+    """
+
+    agent_key: str
+    stamp: Stamp
+    schema: CedarSchema
+    handle: cedarpy.Schema
+    statements: tuple[Statement, ...]
+    names: frozenset[str]
+    members: frozenset[str]
+    """Ids of members with an enabled, enforced record of their own."""
+    has_shadow: bool
+    blocked: Mapping[Uid, Reason] = field(default_factory=dict)
+    cpu_ns: Callable[[], int] = time.thread_time_ns
+    slices: Lru[object, Slice] = field(default_factory=lambda: Lru(CACHED))
+    stable: Lru[object, cedarpy.Entities] = field(default_factory=lambda: Lru(CACHED))
+    listings: Lru[object, Slice] = field(default_factory=lambda: Lru(CACHED))
+
+    def shape(self, service: str, tool: str) -> ToolShape | None:
+        """The schema's entry of a tool, None if it is not in the schema."""
+        return self.schema.shapes.get((service, tool))
+
+    def with_blocked(self, blocked: Mapping[Uid, Reason]) -> "Snapshot":
+        """The same set with other actions denied."""
+        return dataclasses.replace(self, blocked=dict(blocked))
+
+
+def parse_schema(text: str) -> cedarpy.Schema:
+    """A handle on a schema text that `policy.schema` made.
+
+    Raises:
+        ValueError: the engine rejects it (V9).
+    """
+    return cedarpy.Schema.from_str(text, release_gil=True)
+
+
+def compile_set(
+    agent_key: str,
+    records: Sequence[PolicyVersion],
+    schema: CedarSchema,
+    revision: PolicyRevision,
+    facts: Mapping[str, Sequence[StatementFacts]] | None = None,
+    previous: Snapshot | None = None,
+) -> Snapshot:
+    """Compiles the current versions of an agent's records; call it on `policy.stack.BigStack`.
+
+    `facts`: by record key, as the policy child read them; missing ones are read here. `previous`
+    lends its schema handle if the schema is the same.
+
+    Raises:
+        PolicyInvalid: a text is refused by guard or parser, or the set is over its caps.
+        ValueError: the engine rejects the schema.
+    """
+    live = sorted((record for record in records if record.enabled), key=lambda one: one.key)
+    if sum(len(record.text.encode("utf-8", "surrogatepass")) for record in live) > MAX_SET_BYTES:
+        raise PolicyInvalid("The agent's policies are over 2 MiB together. Remove some of them.")
+    statements: list[Statement] = []
+    for record in live:
+        read = facts_of(record.text) if facts is None else facts.get(record.key)
+        statements += _compiled(record, facts_of(record.text) if read is None else read)
+    if len(statements) > MAX_SET_STATEMENTS:
+        raise PolicyInvalid("The agent's policies hold over 5,000 statements. Remove some of them.")
+    is_known = previous is not None and previous.schema.sha256 == schema.sha256
+    return Snapshot(
+        agent_key=agent_key,
+        stamp=Stamp(revision, set_sha256(records), schema.sha256),
+        schema=schema,
+        handle=previous.handle if previous and is_known else parse_schema(schema.text),
+        statements=tuple(statements),
+        names=frozenset[str]().union(*(lexer.names(record.text) for record in live)),
+        members=frozenset(
+            record.scope_member_id
+            for record in live
+            if record.scope_member_id is not None and record.mode is Mode.ENFORCE
+        ),
+        has_shadow=any(record.mode is Mode.SHADOW for record in live),
+    )
+
+
+def _compiled(record: PolicyVersion, facts: Sequence[StatementFacts]) -> list[Statement]:
+    _guarded(record.text)
+    count = len(_parsed(record.text))
+    if count != len(facts) or count != len(lexer.split(record.text)):
+        message = f"The statements of policy {record.key} cannot be told apart. Save it again."
+        raise PolicyInvalid(message)
+    return [slices.statement(record, number, one) for number, one in enumerate(facts, 1)]
+
+
+def _guarded(text: str) -> None:
+    """Refuses a text that the guard refuses."""
+    findings = lexer.guard(text)
+    if findings:
+        raise PolicyInvalid(findings[0].message, details=[{"code": findings[0].code}])
+
+
+def _parsed(text: str) -> cedarpy.PolicySet:
+    try:
+        return cedarpy.PolicySet.from_str(text, release_gil=True)
+    except ValueError as error:
+        message = f"The policy does not parse: {error}. Check it in the editor."
+        raise PolicyInvalid(message, details=[{"code": "syntax"}]) from error
+
+
+def facts_of(text: str) -> list[StatementFacts]:
+    """Effect, scopes and annotations of each statement, in order.
+
+    Raises:
+        PolicyInvalid: guard or parser refuse the text.
+    """
+    _guarded(text)
+    _parsed(text)
+    spans = lexer.split(text)
+    return [
+        StatementFacts(
+            effect=Effect(one.effect),
+            principal=one.principal,
+            action=one.action,
+            resource=one.resource,
+            annotations={name: value or "" for name, value in one.annotations.items()},
+            start=span.start,
+            end=span.end,
+        )
+        for one, span in zip(_json_form(text), spans, strict=True)
+    ]
+
+
+def _json_form(text: str) -> list[JsonStatement]:
+    return jsonform.read(cedarpy.policies_to_json_str(text))
+
+
+def validate(text: str, schema: cedarpy.Schema) -> list[str]:
+    """The validator's messages on a guarded text; none if it validates."""
+    _guarded(text)
+    found = cedarpy.validate_policies(text, schema, release_gil=True)
+    if not found.errors and not found.validation_passed:
+        return ["the validator refused the policy"]
+    return [error.error for error in found.errors]
+
+
+def parse_error(text: str) -> str | None:
+    """What the parser says against a guarded text, None if it parses."""
+    _guarded(text)
+    try:
+        cedarpy.PolicySet.from_str(text, release_gil=True)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def format_text(text: str) -> str:
+    """The text in the engine's layout (width 80, indent 2), only if nothing but layout changes.
+
+    Raises:
+        PolicyInvalid: guard or parser refuse the text.
+    """
+    _guarded(text)
+    _parsed(text)
+    formatted = cedarpy.format_policies(text, 80, 2)
+    is_same = lexer.essence(formatted) == lexer.essence(text)
+    return formatted if is_same and _json_form(formatted) == _json_form(text) else text
+
+
+def canonical(uid: Uid) -> str:
+    """A uid as the engine writes it, `Type::"id"`; unusual ids are quoted by the engine itself."""
+    kind, name = uid
+    if _PLAIN_ID.fullmatch(name):
+        return f'{kind}::"{name}"'
+    text = cedarpy.policies_from_json_str(jsonform.naming(uid))
+    literal = lexer.paths(text)[0]
+    return text[literal.start : literal.end]
+
+
+def denial(
+    snapshot: Snapshot | None, reason: Reason, refusal: EncodeRefusal | None = None
+) -> Decision:
+    """A denial that falls before evaluation. `snapshot` None: there is none for the agent."""
+    stamp = snapshot.stamp if snapshot is not None else decisions.NO_STAMP
+    if refusal is not None:
+        return decisions.refused(stamp, refusal)
+    return decisions.decision(stamp, Verdict(reason))
+
+
+def decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
+    """Decides one call in memory, in place. Never raises: whatever goes wrong is a denial."""
+    try:
+        return _decide(snapshot, request)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a panic of the engine is no Exception, and a denial too
+        verdict = Verdict(Reason.ENGINE_ERROR, errors=decisions.clipped([repr(error)]))
+        return decisions.decision(snapshot.stamp, verdict)
+
+
+def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
+    subject = _subject(snapshot, request.kind, request.service, request.name)
+    if subject is None:
+        return denial(snapshot, Reason.CATALOGUE_REJECTED)
+    if subject.action in snapshot.blocked:
+        return denial(snapshot, snapshot.blocked[subject.action])
+    question = decisions.question(request, subject)
+    if isinstance(question, Reason):
+        return denial(snapshot, question)
+    handle = _stable(snapshot, request.member, subject)
+    if question.added is not None:
+        handle = handle.with_added_json_str(question.added)
+    started = snapshot.cpu_ns()
+    verdict = _enforced(snapshot, question, handle)
+    eval_us = (snapshot.cpu_ns() - started) // 1000
+    shadow = _shadow(snapshot, question, handle, verdict)
+    kept = question.kept(canonical)
+    return decisions.decision(snapshot.stamp, verdict, shadow, kept, eval_us)
+
+
+def _subject(snapshot: Snapshot, kind: Kind, service: str, name: str) -> Subject | None:
+    if kind is not Kind.TOOL:
+        return entities.other_subject(kind, service, name)
+    shape = snapshot.shape(service, name)
+    return entities.tool_subject(shape) if shape is not None else None
+
+
+def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> cedarpy.Entities:
+    """The entities of a member and action, kept.
+
+    The key holds every fact of the member they show.
+    """
+    facts = (member.email, member.local_name, member.role, member.groups, member.tags)
+
+    def make() -> cedarpy.Entities:
+        made = entities.stable(snapshot.agent_key, member, subject)
+        return cedarpy.Entities.from_json_str(msgspec.json.encode(made).decode())
+
+    return snapshot.stable.get((facts, subject.action, subject.resource), make)
+
+
+def _slice(snapshot: Snapshot, question: Question, *, shadow: bool) -> Slice:
+    def make() -> Slice:
+        chosen = slices.select(
+            snapshot.statements, question.subject.actions, question.member_id, shadow=shadow
+        )
+        policies = cedarpy.PolicySet.from_str("\n".join(one.text for one in chosen))
+        return Slice(policies, chosen)
+
+    return snapshot.slices.get((question.subject.action, question.member_id, shadow), make)
+
+
+def _enforced(snapshot: Snapshot, question: Question, handle: cedarpy.Entities) -> Verdict:
+    if question.member_id is not None and question.member_id not in snapshot.members:
+        return Verdict(Reason.NO_MEMBER_POLICY)
+    part = _slice(snapshot, question, shadow=False)
+    started = snapshot.cpu_ns()
+    verdict = _ask(snapshot, question, handle, part)
+    if snapshot.cpu_ns() - started > CPU_LIMIT_NS:
+        return Verdict(Reason.ENGINE_LATE)
+    return verdict
+
+
+def _ask(snapshot: Snapshot, question: Question, handle: cedarpy.Entities, part: Slice) -> Verdict:
+    result = cedarpy.is_authorized(question.asked, part.policies, handle, snapshot.handle)
+    found = result.diagnostics
+    return decisions.judge(result.decision.value, found.reasons, found.errors, part.statements)
+
+
+def _shadow(
+    snapshot: Snapshot, question: Question, handle: cedarpy.Entities, verdict: Verdict
+) -> Shadow | None:
+    """The second pass, if a shadow statement can match. What goes wrong in it stays in it."""
+    if not snapshot.has_shadow:
+        return None
+    try:
+        part = _slice(snapshot, question, shadow=True)
+        if all(one.ref.mode is Mode.ENFORCE for one in part.statements):
+            return None
+        return decisions.compare(verdict, _ask(snapshot, question, handle, part))
+    except Exception as error:  # noqa: BLE001  # shadow records decide nothing, not even by failing
+        return Shadow(
+            allow=False, flip=None, determining=(), errors=decisions.clipped([repr(error)])
+        )
+
+
+def lists(
+    snapshot: Snapshot, member: Member, agent: Agent, items: Iterable[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """The (service key, tool) pairs that some call of this member could be allowed to use.
+
+    Over many tools, ask `may_list` one by one and yield to the loop in between.
+    """
+    return frozenset(item for item in items if may_list(snapshot, member, agent, *item))
+
+
+def may_list(
+    snapshot: Snapshot,
+    member: Member,
+    agent: Agent,
+    service: str,
+    name: str,
+    kind: Kind = Kind.TOOL,
+) -> bool:
+    """Whether a tool, prompt or resource is shown to a member. Never raises: what goes wrong hides.
+
+    Rests on partial evaluation, which is experimental upstream: a list is a courtesy, each call is
+    decided.
+    """
+    try:
+        return _may_list(snapshot, member, agent, _subject(snapshot, kind, service, name))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001  # a panic of the engine is no Exception, and hides too
+        return False
+
+
+def _may_list(snapshot: Snapshot, member: Member, agent: Agent, subject: Subject | None) -> bool:
+    if subject is None or subject.action in snapshot.blocked:
+        return False
+    member_id = decisions.own_records_of(agent, member)
+    if member_id is not None and member_id not in snapshot.members:
+        return False
+    part = snapshot.listings.get(
+        (subject.action, member_id, subject.service), lambda: _listing(snapshot, subject, member_id)
+    )
+    if not any(one.ref.effect is Effect.PERMIT for one in part.statements):
+        return False
+    request = {
+        "principal": canonical(entities.member_uid(member)),
+        "action": canonical(subject.action),
+    }
+    if len(subject.types) == 1 and subject.types[0] == subject.resource[0]:
+        request["resource"] = canonical(subject.resource)
+    handle = _stable(snapshot, member, subject)
+    result = cedarpy.is_authorized_partial(request, part.policies, handle, snapshot.handle)
+    if result.diagnostics.errors or result.decision is cedarpy.Decision.Deny:
+        return False
+    return result.decision is cedarpy.Decision.Allow or bool(result.residuals)
+
+
+def _listing(snapshot: Snapshot, subject: Subject, member_id: str | None) -> Slice:
+    """The enforced slice with what is known of every resource of the action decided already."""
+    chosen = slices.select(snapshot.statements, subject.actions, member_id, shadow=False)
+    document = cedarpy.policies_to_json_str("\n".join(one.text for one in chosen))
+    left, kept = jsonform.for_listing(document, chosen, subject.service, subject.types)
+    return Slice(cedarpy.PolicySet.from_json_str(left), kept)

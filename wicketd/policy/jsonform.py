@@ -1,0 +1,65 @@
+"""Cedar's JSON policy form: what the engine exports of a text, and what is written back to it.
+
+Counterpart of `policy.engine`, which converts between text and form. Invariant: pure; statements
+keep their order, which is how the engine numbers them.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from wicketd.domain.json import JsonObject
+from wicketd.policy.entities import Uid, uid_json
+from wicketd.policy.slices import Statement, listing_scope
+
+_ANYTHING: Final[JsonObject] = {"op": "All"}
+
+
+class JsonStatement(msgspec.Struct, frozen=True):
+    """One statement; scopes and conditions as the engine writes them."""
+
+    effect: str
+    principal: dict[str, Any]
+    action: dict[str, Any]
+    resource: dict[str, Any]
+    conditions: msgspec.Raw
+    annotations: dict[str, str | None] = {}
+
+
+class _Document(msgspec.Struct, frozen=True, rename="camel"):
+    static_policies: dict[str, JsonStatement]
+    templates: dict[str, Any] = {}
+    template_links: list[Any] = []
+
+
+def read(document: str) -> list[JsonStatement]:
+    """The statements of a document, in order."""
+    found = msgspec.json.decode(document, type=_Document).static_policies
+    return [found[f"policy{number}"] for number in range(len(found))]
+
+
+def write(statements: Sequence[JsonStatement]) -> str:
+    """The document of statements, numbered in order."""
+    numbered = {f"policy{number}": one for number, one in enumerate(statements)}
+    return msgspec.json.encode(_Document(numbered)).decode()
+
+
+def naming(uid: Uid) -> str:
+    """The document of a statement that names a uid, so that the engine writes it out."""
+    principal: JsonObject = {"op": "==", "entity": uid_json(uid)}
+    return write([JsonStatement("permit", principal, _ANYTHING, _ANYTHING, msgspec.Raw(b"[]"))])
+
+
+def for_listing(
+    document: str, chosen: Sequence[Statement], service: str, types: Sequence[str]
+) -> tuple[str, tuple[Statement, ...]]:
+    """A slice with what holds of every resource of the action decided, and what is left of it."""
+    kept: list[Statement] = []
+    simplified: list[JsonStatement] = []
+    for one, statement in zip(chosen, read(document), strict=True):
+        scope = listing_scope(statement.resource, service, types)
+        if scope is not None:
+            simplified.append(msgspec.structs.replace(statement, resource=scope))
+            kept.append(one)
+    return write(simplified), tuple(kept)
