@@ -138,6 +138,9 @@ class RefusalKind(StrEnum):
     INTERNAL = "internal"
     CURSOR = "invalid_cursor"
     NOTHING_TO_LIST = "nothing_to_list"
+    RESOURCE = "resource_not_found"
+    ID_IN_FLIGHT = "id_in_flight"
+    UNKNOWN_EVENT = "unknown_event"
 
 
 @dataclass(frozen=True, slots=True)
