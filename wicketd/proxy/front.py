@@ -1,0 +1,346 @@
+"""The front's own business: sessions, handshakes, lists, streams, and all that needs no decision.
+
+Counterpart of `proxy.calls`, whose `Others` it is. Invariants: nothing here contacts an upstream
+but the injected list port; what a member gets depends on its key alone. Source: protocol spec, 2.2
+to 2.8 and 3.3.
+"""
+
+import abc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from typing_extensions import override
+
+from wicketd.domain.calls import Caller, Era, FrontRequest, Refusal, RefusalKind, Reply
+from wicketd.domain.ids import MemberId
+from wicketd.domain.json import JsonObject
+from wicketd.domain.ports import Front
+from wicketd.proxy import errors, jsonrpc, lists, results
+from wicketd.proxy.calls import Standing
+from wicketd.proxy.errors import RequestErrors
+from wicketd.proxy.hub import Hub
+from wicketd.proxy.presence import Presences
+from wicketd.proxy.routed import Routed, as_object, label
+from wicketd.proxy.session_table import Client, LegacySession, RunningCall, SessionTable
+from wicketd.proxy.sse import Weight
+from wicketd.proxy.streams import EventStream
+
+DEFAULT_LOG_LEVEL: Final = "info"
+"""Of legacy sessions that never set one."""
+SUBSCRIPTION_KEY: Final = "io.modelcontextprotocol/subscriptionId"
+SSE_HEADERS: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+_TOOLS_CHANGED: Final = "notifications/tools/list_changed"
+_LIST_FLAGS: Final = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")
+_ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
+_CANCELLED: Final = "notifications/cancelled"
+_CHANGED: Final = (Weight.CHANGED, _TOOLS_CHANGED)
+_LIST_KEYS: Final = MappingProxyType(
+    {
+        "prompts/list": "prompts",
+        "resources/list": "resources",
+        "resources/templates/list": "resourceTemplates",
+    }
+)
+_FAULTS: Final = frozenset({"timeout", "unreachable", "incompatible"})
+_CAPABILITIES_BYTES: Final = 4096
+_ACCEPTED: Final = Reply(202, b"", ())
+_DONE: Final = Reply(200, b"", ())
+
+
+class ListPort(Protocol):
+    """Where a member's lists come from."""
+
+    async def list_tools(self, caller: Caller) -> lists.ListView:
+        """The tools that the caller's member may see, under their front names, in order."""
+
+
+class Visitor(Front, RunningCall):
+    """The front of a request that may belong to a session."""
+
+    @abc.abstractmethod
+    def entered(self, caller: Caller, routed: Routed, session: LegacySession | None) -> None:
+        """The request got past its key, its shape and its session."""
+
+
+class OpenStream(AsyncIterator[bytes]):
+    """Chunks with a last act, which also runs for a stream that nobody ever read."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], on_close: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._on_close: Callable[[], None] | None = on_close
+
+    @override
+    async def __anext__(self) -> bytes:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Runs the last act, once."""
+        on_close, self._on_close = self._on_close, None
+        if on_close is not None:
+            on_close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One request that is answered here."""
+
+    caller: Caller
+    routed: Routed
+    request: FrontRequest
+    session: LegacySession | None
+
+
+class Desk:
+    """Everything on `/mcp` but policy-checked calls; `app.py` makes it once."""
+
+    def __init__(
+        self,
+        tools: ListPort,
+        *,
+        sessions: SessionTable,
+        hub: Hub,
+        presences: Presences,
+        request_errors: RequestErrors = RequestErrors.JSONRPC,
+    ) -> None:
+        self._tools = tools
+        self._sessions = sessions
+        self._cursors = lists.Cursors(sessions.random)
+        self._hub = hub
+        self._presences = presences
+        self._request_errors = request_errors
+        self._answers: dict[str, Callable[[_Visit], Awaitable[Reply]]] = {
+            "initialize": self._initialize,
+            "server/discover": self._discover,
+            "ping": self._nothing,
+            "logging/setLevel": self._set_level,
+            "resources/unsubscribe": self._nothing,
+            "tools/list": self._list_tools,
+            "prompts/list": self._list_nothing,
+            "resources/list": self._list_nothing,
+            "resources/templates/list": self._list_nothing,
+            "subscriptions/listen": self._listen,
+        }
+
+    def enter(self, caller: Caller, routed: Routed, front: Front) -> Standing | Refusal:
+        """Finds the caller's session (L3) and takes the request's id (L8)."""
+        session = None
+        if routed.session_id is not None:
+            session = self._sessions.find(routed.session_id, caller)
+            if session is None:
+                return Refusal(RefusalKind.UNKNOWN_SESSION)
+        if isinstance(front, Visitor):
+            if session is not None and routed.front_id is not None:
+                refused = session.begin(routed.front_id, front)
+                if refused is not None:
+                    return Refusal(refused)
+            front.entered(caller, routed, session)
+        if session is not None:
+            return _standing(session)
+        name, version = routed.client
+        return Standing(routed.version or "", name, version)
+
+    def leave(self, caller: Caller, routed: Routed) -> None:
+        """The request is over; its id may come again."""
+        session = self._session(caller, routed)
+        if session is not None and routed.front_id is not None:
+            session.finish(routed.front_id)
+
+    async def answer(
+        self, caller: Caller, routed: Routed, request: FrontRequest, standing: Standing
+    ) -> Reply:
+        """Answers what `enter` let in and no decision is needed for."""
+        visit = _Visit(caller, routed, request, self._session(caller, routed))
+        if routed.message is None:
+            return self._get(visit) if request.method == "GET" else _delete(visit)
+        if not isinstance(routed.message, jsonrpc.Request):
+            return _take_note(visit)
+        answer = self._answers.get(routed.message.method)
+        if answer is None:
+            return self._refused(visit, Refusal(RefusalKind.METHOD))
+        return await answer(visit)
+
+    def _session(self, caller: Caller, routed: Routed) -> LegacySession | None:
+        if routed.session_id is None:
+            return None
+        return self._sessions.find(routed.session_id, caller)
+
+    # handshakes and small answers
+
+    async def _initialize(self, visit: _Visit) -> Reply:
+        result = results.initialized(visit.routed.params.get("protocolVersion"))
+        client = _client(visit.routed.params, str(result["protocolVersion"]))
+        session = self._sessions.create(visit.caller, client)
+        reply = _result(visit, result)
+        header = (b"mcp-session-id", session.id.encode("ascii"))
+        return replace(reply, headers=(*reply.headers, header))
+
+    async def _discover(self, visit: _Visit) -> Reply:
+        return _result(visit, results.discovered())
+
+    async def _nothing(self, visit: _Visit) -> Reply:
+        return _result(visit, results.finish({}, visit.routed.era))
+
+    async def _set_level(self, visit: _Visit) -> Reply:
+        level = visit.routed.params.get("level")
+        if visit.session is not None and isinstance(level, str):
+            visit.session.log_level = level
+        return await self._nothing(visit)
+
+    # lists
+
+    async def _list_tools(self, visit: _Visit) -> Reply:
+        view = await self._tools.list_tools(visit.caller)
+        if not view.tools and any(note["reason"] in _FAULTS for note in view.unavailable):
+            return self._refused(visit, Refusal(RefusalKind.NOTHING_TO_LIST))
+        digest = lists.digest(view)
+        self._hub.saw(visit.caller.member.id, digest)
+        place = (visit.caller.member.id, "tools/list", digest)
+        offset = self._offset(visit, place)
+        if offset is None:
+            return self._refused(visit, Refusal(RefusalKind.CURSOR))
+        _, following = lists.page(view.tools, offset)
+        cursor = None
+        if following is not None:
+            cursor = self._cursors.mint(place, following, self._sessions.clock.now_ms())
+        return _result(visit, lists.tools_result(view, offset, cursor, visit.routed.era))
+
+    async def _list_nothing(self, visit: _Visit) -> Reply:
+        method = visit.routed.method
+        name = "" if method is None else method.name
+        if self._offset(visit, (visit.caller.member.id, name, "")) is None:
+            return self._refused(visit, Refusal(RefusalKind.CURSOR))
+        return _result(visit, lists.empty_result(_LIST_KEYS[name], visit.routed.era))
+
+    def _offset(self, visit: _Visit, place: tuple[MemberId, str, str]) -> int | None:
+        cursor = visit.routed.params.get("cursor")
+        if cursor is None:
+            return 0
+        return self._cursors.redeem(str(cursor), place, self._sessions.clock.now_ms())
+
+    # streams
+
+    def _get(self, visit: _Visit) -> Reply:
+        """The session's stream for what belongs to no call (L11), or one that was lost (2.6)."""
+        session = visit.session
+        if session is None:
+            return self._refused(visit, Refusal(RefusalKind.UNKNOWN_SESSION))
+        last_ids = visit.request.values(b"last-event-id")
+        is_resumed = bool(last_ids)
+        opened = session.resume(last_ids[-1].decode("latin-1")) if is_resumed else None
+        if opened is None and is_resumed:
+            return self._refused(visit, Refusal(RefusalKind.UNKNOWN_EVENT))
+        stream, chunks = opened or session.new_stream()
+        writer = stream.writer
+        presence = self._presences.enter_stream(visit.caller, lambda: session.ended(stream))
+        if isinstance(presence, Refusal):
+            session.lost(stream, writer) if is_resumed else session.forget(stream)
+            return self._refused(visit, presence)
+        if not is_resumed or session.was_get(stream):
+            session.opened(stream)
+
+        def tell() -> None:
+            stream.put(jsonrpc.encode(jsonrpc.notification(_TOOLS_CHANGED, {})), *_CHANGED)
+
+        place = self._hub.join(visit.caller, tell) if session.stream is stream else None
+
+        def close() -> None:
+            if place is not None:
+                self._hub.leave(place)
+            self._presences.leave(presence)
+            session.lost(stream, writer)
+
+        return Reply(200, b"", SSE_HEADERS, OpenStream(chunks, close))
+
+    async def _listen(self, visit: _Visit) -> Reply:
+        """A modern stream of changes; the acknowledgement says what it will carry (2.7)."""
+        asked = as_object(visit.routed.params.get("notifications"))
+        honoured: JsonObject = {flag: True for flag in _LIST_FLAGS if asked.get(flag) is True}
+        meta: JsonObject = {SUBSCRIPTION_KEY: visit.routed.front_id}
+        stream = EventStream()
+        chunks = stream.open()
+
+        def end() -> None:
+            result = results.finish({"_meta": meta}, Era.MODERN)
+            stream.put(_result(visit, result).body)
+            stream.end()
+
+        presence = self._presences.enter_stream(visit.caller, end)
+        if isinstance(presence, Refusal):
+            return self._refused(visit, presence)
+        note: JsonObject = {"notifications": honoured, "_meta": meta}
+        stream.put(jsonrpc.encode(jsonrpc.notification(_ACKNOWLEDGED, note)))
+
+        def tell() -> None:
+            changed = jsonrpc.notification(_TOOLS_CHANGED, {"_meta": meta})
+            stream.put(jsonrpc.encode(changed), *_CHANGED)
+
+        wants_tools = "toolsListChanged" in honoured
+        place = self._hub.join(visit.caller, tell) if wants_tools else None
+
+        def close() -> None:
+            if place is not None:
+                self._hub.leave(place)
+            self._presences.leave(presence)
+
+        return Reply(200, b"", SSE_HEADERS, OpenStream(chunks, close))
+
+    def _refused(self, visit: _Visit, refusal: Refusal) -> Reply:
+        return errors.render(
+            refusal,
+            era=visit.routed.era,
+            front_id=visit.routed.front_id,
+            request_errors=self._request_errors,
+        )
+
+
+def _delete(visit: _Visit) -> Reply:
+    """L12: streams end, calls are cancelled, the id is unknown from now on."""
+    if visit.session is not None:
+        visit.session.close()
+    return _DONE
+
+
+def _take_note(visit: _Visit) -> Reply:
+    """L5, L6, M2: a notification or a posted response; what nobody waits for is dropped."""
+    message, session = visit.routed.message, visit.session
+    if session is None:
+        return _ACCEPTED
+    if isinstance(message, jsonrpc.Response):
+        reply: JsonObject = {"id": message.id, "result": message.result}
+        if message.error is not None:
+            reply = {"id": message.id, "error": message.error}
+        session.replied(reply)
+        return _ACCEPTED
+    given_up = visit.routed.params.get("requestId")
+    is_cancel = visit.routed.method is not None and visit.routed.method.name == _CANCELLED
+    if is_cancel and isinstance(given_up, int | str):
+        session.cancelled(given_up)
+    else:
+        session.touched()
+    return _ACCEPTED
+
+
+def _result(visit: _Visit, result: JsonObject) -> Reply:
+    front_id = visit.routed.front_id
+    assert front_id is not None  # noqa: S101  # only requests are answered with a result
+    return Reply(200, jsonrpc.encode(jsonrpc.success(front_id, result)))
+
+
+def _client(params: JsonObject, version: str) -> Client:
+    info = as_object(params.get("clientInfo"))
+    capabilities = as_object(params.get("capabilities"))
+    if len(jsonrpc.encode(capabilities)) > _CAPABILITIES_BYTES:
+        capabilities = {}  # 10,000 sessions must not hold megabytes of somebody's experiments
+    return Client(version, label(info.get("name")), label(info.get("version")), capabilities)
+
+
+def _standing(session: LegacySession) -> Standing:
+    client = session.client
+    level = session.log_level or DEFAULT_LOG_LEVEL
+    return Standing(client.protocol_version, client.name, client.version, level)
