@@ -150,9 +150,25 @@ class TooLarge(Wrong):
 
 
 class Upstream(WicketError):
-    """The MCP server of a service failed or cannot be used."""
+    """The MCP server of a service failed or cannot be used.
+
+    `cap` names the limit that was passed; `is_written`: the request may have reached the server.
+    """
 
     code = ErrorCode.UPSTREAM
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        details: Sequence[dict[str, object]] = (),
+        cap: str | None = None,
+        is_written: bool = True,
+    ) -> None:
+        super().__init__(message, hint=hint, details=details)
+        self.cap = cap
+        self.is_written = is_written
 
 
 class Unreachable(Upstream):

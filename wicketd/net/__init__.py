@@ -1,0 +1,1 @@
+"""Everything that leaves the host goes through one guarded door."""
