@@ -1,0 +1,86 @@
+"""Reads what was heard from an upstream: answer, failure, or a reason to send again. Pure.
+
+Counterpart of `exchange`, which hears, and of `upstream`, which decides. Source: protocol spec,
+4.1, 4.2 and 4.4.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from wicketd.domain.calls import Answer, Failure
+from wicketd.proxy import failures
+from wicketd.proxy.exchange import Heard
+from wicketd.proxy.inbound import Message, RpcError
+from wicketd.proxy.upstream import UNSUPPORTED_VERSION
+from wicketd.proxy.upstream_events import Answered, Failed, How, Session, StreamEnded
+
+HEADER_MISMATCH: Final = -32020
+_INSUFFICIENT: Final = re.compile(r'error\s*=\s*"?insufficient_scope\b', re.IGNORECASE)
+_SCOPE: Final = re.compile(r'\bscope\s*=\s*"([^"\\]{1,1000})"', re.IGNORECASE)
+
+
+def event_of(
+    heard: Heard, service: str, job: int, session: Session | None, times: tuple[float, float]
+) -> Answered | Failed | StreamEnded:
+    """What the machine is told. `session` None: a modern request; `times`: (began, now) in s."""
+    began_s, at_s = times
+    failure = refusal_of(heard, service)
+    if failure is not None:
+        return Failed(at_s, job, How.FINAL, failure)
+    invalid = failures.invalid(service, status=heard.status)
+    if heard.status == 404 and session is not None and session.id is not None:
+        return Failed(at_s, job, How.SESSION_GONE, invalid)
+    if heard.has_ended_stream:
+        return StreamEnded(at_s, job, heard.event_id, heard.retry_ms)
+    if heard.answer is None:
+        is_doubtful = session is None and heard.status >= 400
+        return Failed(at_s, job, How.ERA_WRONG if is_doubtful else How.FINAL, invalid)
+    how = _how(heard.answer, session)
+    if how is not None:
+        return Failed(at_s, job, how, invalid)
+    upstream_ms = int((at_s - began_s) * 1000)
+    return Answered(at_s, job, _answer(heard, heard.answer, upstream_ms))
+
+
+def refusal_of(heard: Heard, service: str) -> Failure | None:
+    """The failure behind a status that speaks for itself, whatever the era."""
+    if heard.status == 401:
+        return failures.reconnect(service, 401)
+    if heard.status == 403:
+        if _INSUFFICIENT.search(heard.challenge):
+            scopes = _SCOPE.search(heard.challenge)
+            return failures.scopes_missing(service, scopes[1] if scopes else "")
+        return failures.unreachable(service, status=403)
+    if heard.status == 429:
+        return failures.rate_limited(service)
+    if heard.status >= 500:
+        return failures.unreachable(service, status=heard.status)
+    return None
+
+
+def _how(answer: Message, session: Session | None) -> How | None:
+    """Why an answer with our id is none to pass on."""
+    if isinstance(answer.error, RpcError):
+        if session is None and answer.error.code == HEADER_MISMATCH:
+            return How.HEADERS_STALE
+        if session is None and answer.error.code == UNSUPPORTED_VERSION:
+            return How.ERA_WRONG
+        return None
+    if not isinstance(answer.result, dict):
+        return How.FINAL
+    # Nothing was declared that could ask for input or start a task.
+    is_complete = answer.result.get("resultType", "complete") == "complete"
+    return None if session is not None or is_complete else How.FINAL
+
+
+def _answer(heard: Heard, message: Message, upstream_ms: int) -> Answer:
+    error = None if message.error is msgspec.UNSET else message.error.as_object()
+    return Answer(
+        result=None if error is not None else message.result,
+        error=error,
+        status=heard.status,
+        upstream_ms=upstream_ms,
+        bytes_out=heard.size_bytes,
+    )

@@ -1,0 +1,253 @@
+"""Our side as an MCP client of the upstreams over HTTP. Counterpart of `runner`.
+
+One lane per (agent, member, service), shared by that member's calls. Each call brings its own
+credential, which is compared with its destination before anything is written.
+Source: protocol spec, section 4.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final, TypeAlias
+
+from wicketd.connectors.catalogue import destination
+from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
+from wicketd.domain.catalogue import Connector, HttpTransport, Tool, UpstreamEra
+from wicketd.domain.connections import Credential
+from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
+from wicketd.domain.ids import AgentId, MemberId
+from wicketd.domain.json import Json, JsonObject
+from wicketd.domain.ports import Clock, Front, Spawn
+from wicketd.net.client import Guard, GuardedClient
+from wicketd.proxy import failures, listed, outbound
+from wicketd.proxy.eras import Eras, ServicePlace, VerdictStore
+from wicketd.proxy.exchange import Exchanges
+from wicketd.proxy.headers import ParamHeader, declared_params, param_headers
+from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Route, Seats
+from wicketd.proxy.outbound import Wanted
+from wicketd.proxy.runner import Runner
+from wicketd.proxy.upstream import UpstreamMachine
+from wicketd.proxy.upstream_events import EraExpired
+
+LIST_DEADLINE_S: Final = 5.0
+_IDLE_S: Final = 30 * 60
+_SWEEP_S: Final = 60
+_PARAMS_KEPT: Final = 4096
+
+Recheck: TypeAlias = Callable[[Call, JsonObject], Awaitable[Tool | None]]
+"""Gets the definition that the upstream lists now; gives the tool if the decided call may still go
+out as it is, None if the change has to be reviewed first."""
+
+
+class UpstreamClient:
+    """Sends decided calls and lists tools. Without `recheck` a header mismatch is final."""
+
+    def __init__(
+        self,
+        http: GuardedClient,
+        verdicts: VerdictStore,
+        clock: Clock,
+        spawn: Spawn,
+        recheck: Recheck | None = None,
+    ) -> None:
+        self._http = http
+        self._eras = Eras(verdicts, clock)
+        self._clock = clock
+        self._recheck = recheck
+        self._runner = Runner(Exchanges(spawn), self._eras, clock, spawn)
+        self._routes: dict[str, Route] = {}
+        self._lanes: dict[tuple[ServicePlace, MemberId | None], Lane] = {}
+        self._service_seats: dict[tuple[AgentId, str], Seats] = {}
+        self._params: dict[str, tuple[ParamHeader, ...]] = {}
+        self._swept_s = clock.monotonic_s()
+
+    async def send(
+        self,
+        call: Call,
+        credential: Credential,
+        front: Front,
+        connector: Connector,
+        tool: Tool | None,
+    ) -> Answer | Failure:
+        """Forwards a decided call and gives the upstream's one answer, bare, or why there is none.
+
+        `tool`: as stored, for the headers that mirror its arguments; None for other methods.
+        Progress and logs of the call go to `front` meanwhile.
+        """
+        began_s = self._clock.monotonic_s()
+        try:
+            route = self._route(connector)
+        except Upstream as error:
+            return failures.of_error(call.service, error, connector.limits.timeout_s)
+        caller = call.caller
+        lane = self._lane(caller.agent.id, caller.member.id, connector)
+        wanted = Wanted(
+            id=lane.next_id(),
+            method=call.method,
+            params=outbound.call_params(call),
+            name=call.name,
+            param_headers=self._mirrored(tool, call.arguments),
+            log_level=call.log_level if "logging" in connector.relay else None,
+        )
+        job = Job(wanted, route, credential, front, began_s)
+        if self._recheck is not None and tool is not None:
+            job.relist = lambda: self._rebuild(call, job)
+        outcome = await self._runner.run(lane, job)
+        if isinstance(outcome, Answer):
+            return outcome
+        return replace(outcome, upstream_ms=int((self._clock.monotonic_s() - began_s) * 1000))
+
+    async def list_tools(
+        self,
+        connector: Connector,
+        *,
+        agent_id: AgentId,
+        member_id: MemberId | None,
+        credential: Credential,
+        deadline_s: float = LIST_DEADLINE_S,
+    ) -> list[JsonObject]:
+        """Lists a server's tools, all pages, as it sent them; unusable ones are left out.
+
+        `member_id` None: the daemon's own discovery. `credential` with header None: none is sent.
+
+        Raises:
+            SignInRejected: the server wants a credential, or refuses this one.
+            TimedOut: not done within `deadline_s`.
+            Unreachable: no connection, or an answer of the 403, 429 or 5xx kind.
+            Malformed: the list breaks the protocol or a cap.
+        """
+        route = self._route(connector)
+        lane = self._lane(agent_id, member_id, connector)
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._pages(lane, route, credential)
+        except TimeoutError as error:
+            raise TimedOut(f"{connector.name} did not list its tools in time.") from error
+
+    def forget(self, agent_id: AgentId, member_id: MemberId | None = None) -> None:
+        """Drops the sessions of an agent, or of one member: after a removal or a change of keys."""
+        for key, lane in list(self._lanes.items()):
+            if lane.place.agent_id == agent_id and member_id in (None, lane.member_id):
+                del self._lanes[key]
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        self._lanes.clear()
+        await self._http.close()
+
+    def _route(self, connector: Connector) -> Route:
+        route = self._routes.get(connector.key)
+        if route is None or route.connector.sha256 != connector.sha256:
+            route = self._routes[connector.key] = self._new_route(connector)
+        return route
+
+    def _new_route(self, connector: Connector) -> Route:
+        transport = connector.transport
+        if not isinstance(transport, HttpTransport):
+            raise Unreachable(f"{connector.name} is not reached over HTTP.", is_written=False)
+        guard = Guard.of(transport.allow_networks, insecure_http=transport.insecure_http)
+        endpoint = self._http.endpoint(transport.url, guard)
+        return Route(connector, endpoint, destination(connector))
+
+    def _lane(self, agent_id: AgentId, member_id: MemberId | None, connector: Connector) -> Lane:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._swept_s > _SWEEP_S:
+            self._sweep(now_s)
+        place = ServicePlace(agent_id, connector.key, connector.sha256)
+        lane = self._lanes.get((place, member_id))
+        if lane is None:
+            seats = self._service_seats.setdefault((agent_id, connector.key), Seats(SERVICE_SEATS))
+            lane = Lane(place, member_id, UpstreamMachine(connector.key), seats, now_s)
+            self._lanes[place, member_id] = lane
+        if lane.machine.era is not None and not self._eras.is_good(place):
+            self._runner.feed(lane, EraExpired(now_s))
+        return lane
+
+    def _sweep(self, now_s: float) -> None:
+        self._swept_s = now_s
+        for key, lane in list(self._lanes.items()):
+            if lane.machine.is_idle and not lane.jobs and now_s - lane.touched_s > _IDLE_S:
+                del self._lanes[key]
+
+    def _mirrored(self, tool: Tool | None, arguments: JsonObject) -> dict[str, str]:
+        if tool is None or tool.definition is None or tool.hash is None:
+            return {}
+        declared = self._params.get(tool.hash)
+        if declared is None:
+            if len(self._params) >= _PARAMS_KEPT:
+                self._params.clear()
+            declared = declared_params(tool.definition.get("inputSchema"))
+            self._params[tool.hash] = declared
+        return param_headers(declared, arguments) if declared else {}
+
+    async def _rebuild(self, call: Call, job: Job) -> bool:
+        """After -32020: lists the tools anew and rebuilds the headers if the call may go out."""
+        if self._recheck is None:
+            return False
+        try:
+            tools = await self.list_tools(
+                job.route.connector,
+                agent_id=call.caller.agent.id,
+                member_id=call.caller.member.id,
+                credential=job.credential,
+            )
+        except Upstream:
+            return False
+        definition = next((tool for tool in tools if tool.get("name") == call.name), None)
+        tool = None if definition is None else await self._recheck(call, definition)
+        if tool is None:
+            return False
+        headers = self._mirrored(tool, call.arguments)
+        job.wanted = replace(job.wanted, param_headers=headers)
+        return True
+
+    async def _pages(self, lane: Lane, route: Route, credential: Credential) -> list[JsonObject]:
+        tools: list[JsonObject] = []
+        cursors: set[str] = set()
+        cursor: str | None = None
+        size_bytes = 0
+        for _ in range(listed.PAGES_MAX):
+            params: JsonObject = {} if cursor is None else {"cursor": cursor}
+            answer = await self._page(lane, route, credential, params)
+            page = (answer.result or {}).get("tools")
+            if not isinstance(page, list):
+                raise Malformed(f"{route.connector.name} sent no list of tools.")
+            size_bytes += answer.bytes_out
+            if len(tools) + len(page) > listed.ITEMS_MAX or size_bytes > listed.BYTES_MAX:
+                raise Malformed(f"{route.connector.name} lists too much.", cap="list")
+            tools += _usable(page, lane.machine.era)
+            following = (answer.result or {}).get("nextCursor")
+            if not isinstance(following, str) or following in cursors:
+                return tools
+            cursors.add(following)
+            cursor = following
+        return tools
+
+    async def _page(
+        self, lane: Lane, route: Route, credential: Credential, params: JsonObject
+    ) -> Answer:
+        wanted = Wanted(lane.next_id(), "tools/list", params)
+        job = Job(wanted, route, credential, None, self._clock.monotonic_s())
+        outcome = await self._runner.run(lane, job)
+        if isinstance(outcome, Failure):
+            raise _as_error(outcome, route.connector.name)
+        if outcome.error is not None:
+            raise Malformed(f"{route.connector.name} refused to list its tools.")
+        return outcome
+
+
+def _usable(page: list[Json], era: UpstreamEra | None) -> list[JsonObject]:
+    found = (listed.usable(tool, era or UpstreamEra.LEGACY) for tool in page)
+    return [tool for tool in found if tool is not None]
+
+
+def _as_error(failure: Failure, name: str) -> Upstream:
+    match failure.refusal.kind:
+        case RefusalKind.RECONNECT | RefusalKind.SCOPES:
+            return SignInRejected(f"{name} wants another credential.")
+        case RefusalKind.UPSTREAM_TIMEOUT:
+            return TimedOut(f"{name} did not answer in time.")
+        case RefusalKind.INVALID_ANSWER:
+            return Malformed(f"{name} sent an invalid answer.", cap=failure.cap)
+        case _:
+            return Unreachable(f"{name} could not be reached.", cap=failure.cap)

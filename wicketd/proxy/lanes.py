@@ -1,0 +1,170 @@
+"""Jobs on their way to one upstream for one member, and their seats. Counterpart of `runner`.
+
+A lane owns the machine of one (agent, member, service); a job is what one caller waits for.
+Source: protocol spec, 4.3 and 4.7.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from wicketd.domain.catalogue import Connector
+from wicketd.domain.connections import Credential, Destination
+from wicketd.domain.ids import MemberId
+from wicketd.domain.ports import Front
+from wicketd.net.client import Endpoint
+from wicketd.proxy.eras import ServicePlace
+from wicketd.proxy.outbound import Wanted
+from wicketd.proxy.upstream import UpstreamMachine
+from wicketd.proxy.upstream_events import JobCommand
+
+MEMBER_SEATS: Final = 16
+SERVICE_SEATS: Final = 256
+QUEUE_S: Final = 2.0
+RELAYED_MAX: Final = 10_000
+RELAYED_PER_S_MAX: Final = 100
+REPLIES_MAX: Final = 100
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A connector with its URL checked and its connections at hand."""
+
+    connector: Connector
+    endpoint: Endpoint
+    destination: Destination | None
+
+    def header_for(self, credential: Credential) -> Mapping[str, str] | None:
+        """The one header that carries the credential; empty without one; None: it may not go there.
+
+        Compared is the very origin that is dialled (security spec, 2: destination binding).
+        """
+        if credential.header is None or credential.value is None or self.destination is None:
+            return _NO_HEADERS
+        bound = credential.destination
+        placement = f"header:{credential.header.lower()}"
+        if bound != self.destination or bound != Destination(self.endpoint.origin, placement):
+            return None
+        value = credential.value.reveal()
+        if not value.isascii() or not value.decode("ascii").isprintable():
+            return None
+        text = self.connector.credential.format.replace("{token}", value.decode("ascii"))
+        return {credential.header: text}
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One request of one caller. `credential` is written for this job only and never kept."""
+
+    wanted: Wanted
+    route: Route
+    credential: Credential
+    front: Front | None
+    began_s: float
+    relist: Callable[[], Awaitable[bool]] | None = None
+    """Lists the tools again after a header mismatch and says whether the call may go out."""
+    timer: asyncio.Timeout | None = None
+    relayed: int = 0
+    replies: int = 0
+    _second: int = 0
+    _in_second: int = 0
+    _inbox: deque[JobCommand] = field(default_factory=deque)
+    _waiter: asyncio.Future[None] | None = None
+
+    def put(self, command: JobCommand) -> None:
+        """Hands the job what it is to do next."""
+        self._inbox.append(command)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def next(self) -> JobCommand:
+        """The next thing to do; waits while others prepare the way."""
+        while not self._inbox:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._inbox.popleft()
+
+    def forget_commands(self) -> None:
+        """Drops what the job was told before its deadline passed."""
+        self._inbox.clear()
+
+    def may_reply(self) -> bool:
+        """Counts an answer to a request of the server: at most 100 a job."""
+        self.replies += 1
+        return self.replies <= REPLIES_MAX
+
+    def may_relay(self, at_s: float) -> bool:
+        """Counts a notification towards the client: at most 100 a second and 10,000 in all."""
+        if int(at_s) != self._second:
+            self._second, self._in_second = int(at_s), 0
+        if self._in_second >= RELAYED_PER_S_MAX or self.relayed >= RELAYED_MAX:
+            return False
+        self._in_second += 1
+        self.relayed += 1
+        return True
+
+
+class Seats:
+    """Bounds what is in flight; whoever finds no seat within the queue time is turned away."""
+
+    def __init__(self, limit: int) -> None:
+        self._semaphore = asyncio.Semaphore(limit)
+
+    async def take(self) -> None:
+        """Takes a seat.
+
+        Raises:
+            TimeoutError: none became free in time.
+        """
+        if not self._semaphore.locked():
+            await self._semaphore.acquire()
+            return
+        async with asyncio.timeout(QUEUE_S):
+            await self._semaphore.acquire()
+
+    def give(self) -> None:
+        """Gives the seat back."""
+        self._semaphore.release()
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """What is kept of one member's talk with one upstream; never a credential."""
+
+    place: ServicePlace
+    member_id: MemberId | None
+    """None: the daemon's own discovery."""
+    machine: UpstreamMachine
+    service_seats: Seats
+    touched_s: float
+    seats: Seats = field(default_factory=lambda: Seats(MEMBER_SEATS))
+    jobs: dict[int, Job] = field(default_factory=dict)
+    last_id: int = 0
+    dropped: int = 0
+    """Messages that belonged to no job of ours."""
+
+    def next_id(self) -> int:
+        """A JSON-RPC id that this lane has never used."""
+        self.last_id += 1
+        return self.last_id
+
+    async def take_seats(self) -> None:
+        """Takes a seat of the member and one of the service.
+
+        Raises:
+            TimeoutError: none became free in time.
+        """
+        await self.seats.take()
+        try:
+            await self.service_seats.take()
+        except BaseException:
+            self.seats.give()
+            raise
+
+    def give_seats(self) -> None:
+        """Gives both seats back."""
+        self.service_seats.give()
+        self.seats.give()

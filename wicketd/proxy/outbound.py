@@ -1,0 +1,149 @@
+"""Requests to an upstream, built from scratch. Counterpart of `inbound`; pure.
+
+Nothing of a client's request is copied but the decided value: headers, ids, tokens and `_meta` are
+ours. Source: protocol spec, 4.1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+import msgspec
+
+from wicketd import __version__
+from wicketd.domain.calls import Call
+from wicketd.domain.json import Json, JsonObject
+from wicketd.proxy.headers import encode_value
+from wicketd.proxy.upstream import LEGACY_VERSIONS, MODERN_VERSIONS
+from wicketd.proxy.upstream_events import Session
+
+CLIENT_INFO: Final[Mapping[str, Json]] = MappingProxyType(
+    {"name": "wicketd", "version": __version__}
+)
+BASE_HEADERS: Final = MappingProxyType(
+    {
+        "Accept": "application/json, text/event-stream",
+        "Accept-Encoding": "identity",
+        "Content-Type": "application/json",
+        "User-Agent": f"wicketd/{__version__}",
+    }
+)
+_META: Final = "io.modelcontextprotocol/"
+_WITHOUT_VERSION_HEADER: Final = "2025-03-26"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request says, before era and session are known. `name`: mirrored as `Mcp-Name`."""
+
+    id: int
+    method: str
+    params: JsonObject
+    name: str | None = None
+    param_headers: Mapping[str, str] = field(default_factory=dict)
+    log_level: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One HTTP request of ours, ready to write; `id` is None where no answer is waited for."""
+
+    headers: dict[str, str]
+    body: bytes | None
+    id: int | None
+    may_batch: bool = False
+    method: str = "POST"
+
+
+def call_params(call: Call) -> JsonObject:
+    """The parameters of a decided call: the value that was decided on, and nothing else."""
+    if call.method == "resources/read":
+        return {"uri": call.name}
+    return {"name": call.name, "arguments": call.arguments}
+
+
+def request(wanted: Wanted, session: Session | None, credential: Mapping[str, str]) -> Outgoing:
+    """A request: modern if `session` is None. `credential`: its one header, or nothing."""
+    if session is None:
+        return _modern(wanted, credential)
+    meta: JsonObject = {"progressToken": wanted.id}
+    return Outgoing(
+        headers=_legacy_headers(session, credential),
+        body=_body(wanted.id, wanted.method, {**wanted.params, "_meta": meta}),
+        id=wanted.id,
+        may_batch=session.version == _WITHOUT_VERSION_HEADER,
+    )
+
+
+def initialize(request_id: int, credential: Mapping[str, str]) -> Outgoing:
+    """The handshake of the legacy era; nothing is declared that is not relayed."""
+    params: JsonObject = {
+        "protocolVersion": LEGACY_VERSIONS[0],
+        "capabilities": {},
+        "clientInfo": dict(CLIENT_INFO),
+    }
+    headers = {**BASE_HEADERS, **credential}
+    body = _body(request_id, "initialize", params)
+    return Outgoing(headers, body, request_id, may_batch=True)
+
+
+def notification(
+    method: str, params: JsonObject, session: Session, credential: Mapping[str, str]
+) -> Outgoing:
+    """A message to a legacy upstream that needs no answer."""
+    message = {"jsonrpc": "2.0", "method": method, "params": params}
+    return Outgoing(_legacy_headers(session, credential), msgspec.json.encode(message), None)
+
+
+def reply(message: JsonObject, session: Session, credential: Mapping[str, str]) -> Outgoing:
+    """Our answer to a request of a legacy upstream; `message` is the whole JSON-RPC object."""
+    return Outgoing(_legacy_headers(session, credential), msgspec.json.encode(message), None)
+
+
+def resume(
+    wanted: Wanted, session: Session, event_id: str, credential: Mapping[str, str]
+) -> Outgoing:
+    """Asks a legacy upstream for the rest of a stream."""
+    headers = _legacy_headers(session, credential)
+    del headers["Content-Type"]
+    headers |= {"Accept": "text/event-stream", "Last-Event-ID": event_id}
+    may_batch = session.version == _WITHOUT_VERSION_HEADER
+    return Outgoing(headers, None, wanted.id, may_batch, "GET")
+
+
+def _modern(wanted: Wanted, credential: Mapping[str, str]) -> Outgoing:
+    version = MODERN_VERSIONS[0]
+    meta: JsonObject = {
+        f"{_META}protocolVersion": version,
+        f"{_META}clientInfo": dict(CLIENT_INFO),
+        f"{_META}clientCapabilities": {},
+        "progressToken": wanted.id,
+    }
+    if wanted.log_level is not None:
+        meta[f"{_META}logLevel"] = wanted.log_level
+    headers = {
+        **BASE_HEADERS,
+        **credential,
+        "MCP-Protocol-Version": version,
+        "Mcp-Method": wanted.method,
+        **wanted.param_headers,
+    }
+    if wanted.name is not None:
+        headers["Mcp-Name"] = encode_value(wanted.name)
+    body = _body(wanted.id, wanted.method, {**wanted.params, "_meta": meta})
+    return Outgoing(headers, body, wanted.id)
+
+
+def _legacy_headers(session: Session, credential: Mapping[str, str]) -> dict[str, str]:
+    headers = {**BASE_HEADERS, **credential}
+    if session.id is not None:
+        headers["Mcp-Session-Id"] = session.id
+    if session.version != _WITHOUT_VERSION_HEADER:
+        headers["MCP-Protocol-Version"] = session.version
+    return headers
+
+
+def _body(request_id: int, method: str, params: JsonObject) -> bytes:
+    message = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+    return msgspec.json.encode(message)

@@ -1,0 +1,269 @@
+"""Carries out what the upstream machine commands: exchanges, handshakes, timers, cancellations.
+
+Counterpart of `upstream`, which decides, and of `client`, which fills the jobs. A handshake runs as
+a task of its own, because several jobs wait for it and any of them may be cancelled.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final, assert_never
+
+from wicketd.domain.calls import Answer, Failure
+from wicketd.domain.catalogue import UpstreamEra
+from wicketd.domain.errors import Upstream
+from wicketd.domain.json import JsonObject
+from wicketd.domain.ports import Clock, Spawn
+from wicketd.proxy import failures, jsonrpc, outbound
+from wicketd.proxy.answers import event_of
+from wicketd.proxy.eras import Eras, Verdict
+from wicketd.proxy.exchange import Exchanges, Listener
+from wicketd.proxy.handshake import Handshake, Refused
+from wicketd.proxy.inbound import Message
+from wicketd.proxy.lanes import Job, Lane
+from wicketd.proxy.outbound import Outgoing
+from wicketd.proxy.upstream_events import (
+    Cancelled,
+    CancelUpstream,
+    Command,
+    EraFound,
+    Event,
+    Failed,
+    HandshakeFailed,
+    How,
+    Initialize,
+    Probe,
+    ProgressArrived,
+    Relist,
+    Relisted,
+    Resume,
+    Send,
+    SendWanted,
+    Session,
+    SessionOpened,
+    SetTimer,
+    Settle,
+    TimerFired,
+)
+
+_TELL_S: Final = 5
+_METHOD_NOT_FOUND: Final[JsonObject] = {"code": -32601, "message": "Method not found"}
+
+
+class Runner:
+    """Runs the jobs of all lanes."""
+
+    def __init__(self, exchanges: Exchanges, eras: Eras, clock: Clock, spawn: Spawn) -> None:
+        self._exchanges = exchanges
+        self._eras = eras
+        self._clock = clock
+        self._spawn = spawn
+
+    async def run(self, lane: Lane, job: Job) -> Answer | Failure:
+        """Runs one job to its end. Cancelling the caller cancels the upstream."""
+        try:
+            await lane.take_seats()
+        except TimeoutError:
+            return failures.unreachable(lane.place.service, cap=failures.QUEUE_CAP)
+        lane.jobs[job.wanted.id] = job
+        try:
+            return await self._within_deadlines(lane, job)
+        except asyncio.CancelledError:
+            self.feed(lane, Cancelled(self._clock.monotonic_s(), job.wanted.id))
+            raise
+        finally:
+            del lane.jobs[job.wanted.id]
+            lane.touched_s = self._clock.monotonic_s()
+            lane.give_seats()
+
+    def feed(self, lane: Lane, event: Event) -> None:
+        """Tells the machine and carries out its commands."""
+        for command in lane.machine.handle(event):
+            self._perform(lane, command)
+
+    async def _within_deadlines(self, lane: Lane, job: Job) -> Answer | Failure:
+        limits = job.route.connector.limits
+        key, at_s = job.wanted.id, self._clock.monotonic_s()
+        try:
+            async with asyncio.timeout(None) as job.timer:
+                wanted = SendWanted(at_s, key, limits.timeout_s, limits.timeout_max_s)
+                self.feed(lane, wanted)
+                return await self._until_settled(lane, job)
+        except TimeoutError:
+            job.forget_commands()
+            self.feed(lane, TimerFired(self._clock.monotonic_s(), key))
+            return await self._until_settled(lane, job)
+
+    async def _until_settled(self, lane: Lane, job: Job) -> Answer | Failure:
+        while True:
+            command = await job.next()
+            match command:
+                case Settle():
+                    return command.outcome
+                case Send():
+                    event: Event = await self._send(lane, job, command.session)
+                case Resume():
+                    event = await self._resume(lane, job, command)
+                case Relist():
+                    is_usable = job.relist is not None and await job.relist()
+                    event = Relisted(self._clock.monotonic_s(), command.job, is_usable)
+                case _:
+                    assert_never(command)
+            self.feed(lane, event)
+
+    def _perform(self, lane: Lane, command: Command) -> None:
+        job = lane.jobs.get(command.job)
+        if job is None:
+            return
+        match command:
+            case Send() | Resume() | Relist() | Settle():
+                job.put(command)
+            case SetTimer():
+                self._set_timer(job, command.at_s)
+            case Probe():
+                self._spawn(self._probe(lane, job, command.doubted), name="upstream-probe")
+            case Initialize():
+                self._spawn(self._initialize(lane, job), name="upstream-initialize")
+            case CancelUpstream():
+                self._cancel(job, command.session)
+            case _:
+                assert_never(command)
+
+    def _set_timer(self, job: Job, at_s: float) -> None:
+        if job.timer is not None and not job.timer.expired():
+            wait_s = at_s - self._clock.monotonic_s()
+            job.timer.reschedule(asyncio.get_running_loop().time() + wait_s)
+
+    async def _send(self, lane: Lane, job: Job, session: Session | None) -> Event:
+        header = job.route.header_for(job.credential)
+        if header is None:
+            failure = failures.reconnect(lane.place.service)
+            return Failed(self._clock.monotonic_s(), job.wanted.id, How.FINAL, failure)
+        return await self._ask(lane, job, session, outbound.request(job.wanted, session, header))
+
+    async def _resume(self, lane: Lane, job: Job, command: Resume) -> Event:
+        await asyncio.sleep(command.after_s)
+        header = job.route.header_for(job.credential) or {}
+        outgoing = outbound.resume(job.wanted, command.session, command.event_id, header)
+        event = await self._ask(lane, job, command.session, outgoing)
+        # The request has been processed once: whatever comes now, it is never sent again.
+        return replace(event, how=How.FINAL) if isinstance(event, Failed) else event
+
+    async def _ask(
+        self, lane: Lane, job: Job, session: Session | None, outgoing: Outgoing
+    ) -> Event:
+        limits, service = job.route.connector.limits, lane.place.service
+        listener = self._listener(lane, job, session)
+        try:
+            heard = await self._exchanges.ask(
+                job.route.endpoint, outgoing, listener, limits.max_result_bytes
+            )
+        except Upstream as error:
+            failure = failures.of_error(service, error, limits.timeout_s)
+            how = How.FINAL if error.is_written or error.cap is not None else How.NOT_WRITTEN
+            return Failed(self._clock.monotonic_s(), job.wanted.id, how, failure)
+        times = (job.began_s, self._clock.monotonic_s())
+        return event_of(heard, service, job.wanted.id, session, times)
+
+    def _listener(self, lane: Lane, job: Job, session: Session | None) -> Listener:
+        def listen(message: Message | None) -> None:
+            if message is None or not isinstance(message.method, str):
+                lane.dropped += 1
+            elif not message.is_request:
+                self._hear_notification(lane, job, message)
+            elif session is None or not job.may_reply():
+                lane.dropped += 1
+            else:
+                self._spawn(self._reply(job, session, message), name="upstream-reply")
+
+        return listen
+
+    def _hear_notification(self, lane: Lane, job: Job, message: Message) -> None:
+        params = message.params if isinstance(message.params, dict) else {}
+        relay, at_s = job.route.connector.relay, self._clock.monotonic_s()
+        if message.method == "notifications/progress":
+            rest = dict(params)
+            token = rest.pop("progressToken", None)
+            if type(token) is not int or token != job.wanted.id:
+                lane.dropped += 1
+                return
+            self.feed(lane, ProgressArrived(at_s, job.wanted.id))
+            if job.front is not None and "progress" in relay and job.may_relay(at_s):
+                job.front.progress(rest)
+        elif message.method == "notifications/message":
+            if job.front is not None and "logging" in relay and job.may_relay(at_s):
+                job.front.log(params)
+        else:
+            lane.dropped += 1
+
+    async def _reply(self, job: Job, session: Session, message: Message) -> None:
+        """Answers a server's request: nothing was declared, so only `ping` has a result."""
+        if not isinstance(message.id, int | str):
+            return
+        answer = (
+            jsonrpc.success(message.id, {})
+            if message.method == "ping"
+            else jsonrpc.failure(message.id, _METHOD_NOT_FOUND)
+        )
+        await self._tell(job, outbound.reply(answer, session, self._header(job)))
+
+    def _cancel(self, job: Job, session: Session) -> None:
+        params: JsonObject = {"requestId": job.wanted.id, "reason": "The client cancelled."}
+        cancelled = outbound.notification(
+            "notifications/cancelled", params, session, self._header(job)
+        )
+        self._spawn(self._tell(job, cancelled), name="upstream-cancel")
+
+    async def _tell(self, job: Job, outgoing: Outgoing) -> None:
+        try:
+            async with asyncio.timeout(_TELL_S):
+                await self._exchanges.tell(job.route.endpoint, outgoing)
+        except (Upstream, TimeoutError):
+            return  # a notice: whoever missed it finds the stream closed
+
+    def _header(self, job: Job) -> Mapping[str, str]:
+        return job.route.header_for(job.credential) or {}
+
+    def _handshake(self, lane: Lane, job: Job) -> Handshake | None:
+        header = job.route.header_for(job.credential)
+        if header is None:
+            return None
+
+        def count(_: Message | None) -> None:
+            lane.dropped += 1
+
+        return Handshake(self._exchanges, job.route, header, lane.place.service, count)
+
+    async def _probe(self, lane: Lane, job: Job, doubted: UpstreamEra | None) -> None:
+        found: tuple[Verdict, bool] | Failure = failures.reconnect(lane.place.service)
+        handshake = self._handshake(lane, job)
+        try:
+            if handshake is not None:
+                request_id = lane.next_id()
+                found = await self._eras.find(
+                    lane.place, doubted, lambda: handshake.probe(request_id)
+                )
+        finally:
+            # Also after a bug or at shutdown: nobody may wait for a verdict that never comes.
+            at_s = self._clock.monotonic_s()
+            if isinstance(found, Failure):
+                self.feed(lane, HandshakeFailed(at_s, found))
+            else:
+                self.feed(lane, EraFound(at_s, found[0].era, found[1]))
+
+    async def _initialize(self, lane: Lane, job: Job) -> None:
+        opened: Session | Refused = Refused(failures.reconnect(lane.place.service))
+        handshake = self._handshake(lane, job)
+        try:
+            if handshake is not None:
+                timeout_s = job.route.connector.limits.timeout_s
+                opened = await handshake.open(lane.next_id(), timeout_s)
+        finally:
+            at_s = self._clock.monotonic_s()
+            if isinstance(opened, Refused):
+                self.feed(lane, HandshakeFailed(at_s, opened.failure, opened.code))
+            else:
+                self.feed(lane, SessionOpened(at_s, opened))
+        if lane.machine.era is UpstreamEra.INCOMPATIBLE:
+            verdict = Verdict(UpstreamEra.INCOMPATIBLE, self._clock.now_ms())
+            await self._eras.learn(lane.place, verdict)
