@@ -1,0 +1,50 @@
+# Every target bootstraps what it needs from Python 3.11 and pip; `make help` lists them.
+SHELL := /bin/sh
+PY := .venv/bin/python
+WORKERS ?= auto
+
+.PHONY: help venv demo test check fmt docs lock bench faults conformance nightly
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv: ## make .venv from the pinned, hashed requirements
+	@tools/bootstrap.sh
+
+demo: venv ## run the daemon, a real upstream and a real client; print what was decided
+	@.venv/bin/wicketd demo $(ARGS)
+
+test: venv ## house, unit, end-to-end and fault smoke tests
+	@tools/packages.sh npm
+	$(PY) -m pytest -n $(WORKERS) --dist loadscope tests $(ARGS)
+
+check: venv ## format, lint, types, import contracts, generated docs, sizes, unit exposure
+	@tools/packages.sh systemd
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	.venv/bin/lint-imports
+	$(PY) tools/docs.py --check
+	$(PY) tools/sizes.py
+	$(PY) tools/units.py
+
+fmt: venv ## format and fix what can be fixed
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+docs: venv ## write the generated pages of docs/
+	$(PY) tools/docs.py
+
+lock: venv ## write requirements/*.txt with the hashes of all wheels
+	$(PY) tools/lock.py
+
+bench: venv ## latency, throughput and memory: direct against through wicketd, one interleaved run
+	$(PY) -m benchmarks $(ARGS)
+
+faults: venv ## kill -9 under load, 200 rounds
+	$(PY) -m pytest -q tests/faults --faults-full $(ARGS)
+
+conformance: ## the MCP conformance suites (a later release)
+	@echo "conformance: not part of this release yet; see CHANGELOG.md"
+
+nightly: test faults ## every long suite
