@@ -15,8 +15,8 @@ from typing import Final, Protocol, TypeAlias
 
 from wicketd.proxy.wire import MAX_BODY
 
-Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
-Peer: TypeAlias = "tuple[int, int, int, tuple[int, ...]]"
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Peer: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 """pid, uid, gid and supplementary groups of the process at the other end of a Unix socket."""
 
 log = logging.getLogger(__name__)

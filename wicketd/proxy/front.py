@@ -17,8 +17,8 @@ from wicketd.domain.calls import Caller, Era, FrontRequest, Refusal, RefusalKind
 from wicketd.domain.ids import MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Front
-from wicketd.proxy import errors, jsonrpc, lists, results
-from wicketd.proxy.calls import Standing
+from wicketd.proxy import jsonrpc, lists, results
+from wicketd.proxy.calls import Asked, Standing
 from wicketd.proxy.errors import RequestErrors
 from wicketd.proxy.hub import Hub
 from wicketd.proxy.presence import Presences
@@ -113,8 +113,8 @@ class Desk:
         self._cursors = lists.Cursors(sessions.random)
         self._hub = hub
         self._presences = presences
-        self._request_errors = request_errors
-        self._answers: dict[str, Callable[[_Visit], Awaitable[Reply]]] = {
+        self.request_errors = request_errors
+        self._answers: dict[str, Callable[[_Visit], Awaitable[Reply | Refusal]]] = {
             "initialize": self._initialize,
             "server/discover": self._discover,
             "ping": self._nothing,
@@ -147,28 +147,25 @@ class Desk:
 
     def leave(self, caller: Caller, routed: Routed) -> None:
         """The request is over; its id may come again."""
-        session = self._session(caller, routed)
-        if session is not None and routed.front_id is not None:
+        if routed.session_id is None or routed.front_id is None:
+            return
+        session = self._sessions.find(routed.session_id, caller)
+        if session is not None:
             session.finish(routed.front_id)
 
-    async def answer(
-        self, caller: Caller, routed: Routed, request: FrontRequest, standing: Standing
-    ) -> Reply:
+    async def answer(self, asked: Asked) -> Reply | Refusal:
         """Answers what `enter` let in and no decision is needed for."""
-        visit = _Visit(caller, routed, request, self._session(caller, routed))
-        if routed.message is None:
-            return self._get(visit) if request.method == "GET" else _delete(visit)
-        if not isinstance(routed.message, jsonrpc.Request):
+        visit = _Visit(asked.caller, asked.routed, asked.request, self._session(asked))
+        if visit.routed.message is None:
+            return self._get(visit) if visit.request.method == "GET" else _delete(visit)
+        if not isinstance(visit.routed.message, jsonrpc.Request):
             return _take_note(visit)
-        answer = self._answers.get(routed.message.method)
-        if answer is None:
-            return self._refused(visit, Refusal(RefusalKind.METHOD))
-        return await answer(visit)
+        answer = self._answers.get(visit.routed.message.method)
+        return Refusal(RefusalKind.METHOD) if answer is None else await answer(visit)
 
-    def _session(self, caller: Caller, routed: Routed) -> LegacySession | None:
-        if routed.session_id is None:
-            return None
-        return self._sessions.find(routed.session_id, caller)
+    def _session(self, asked: Asked) -> LegacySession | None:
+        session_id = asked.routed.session_id
+        return None if session_id is None else self._sessions.find(session_id, asked.caller)
 
     # handshakes and small answers
 
@@ -194,27 +191,27 @@ class Desk:
 
     # lists
 
-    async def _list_tools(self, visit: _Visit) -> Reply:
+    async def _list_tools(self, visit: _Visit) -> Reply | Refusal:
         view = await self._tools.list_tools(visit.caller)
         if not view.tools and any(note["reason"] in _FAULTS for note in view.unavailable):
-            return self._refused(visit, Refusal(RefusalKind.NOTHING_TO_LIST))
+            return Refusal(RefusalKind.NOTHING_TO_LIST)
         digest = lists.digest(view)
         self._hub.saw(visit.caller.member.id, digest)
         place = (visit.caller.member.id, "tools/list", digest)
         offset = self._offset(visit, place)
         if offset is None:
-            return self._refused(visit, Refusal(RefusalKind.CURSOR))
+            return Refusal(RefusalKind.CURSOR)
         _, following = lists.page(view.tools, offset)
         cursor = None
         if following is not None:
             cursor = self._cursors.mint(place, following, self._sessions.clock.now_ms())
         return _result(visit, lists.tools_result(view, offset, cursor, visit.routed.era))
 
-    async def _list_nothing(self, visit: _Visit) -> Reply:
+    async def _list_nothing(self, visit: _Visit) -> Reply | Refusal:
         method = visit.routed.method
         name = "" if method is None else method.name
         if self._offset(visit, (visit.caller.member.id, name, "")) is None:
-            return self._refused(visit, Refusal(RefusalKind.CURSOR))
+            return Refusal(RefusalKind.CURSOR)
         return _result(visit, lists.empty_result(_LIST_KEYS[name], visit.routed.era))
 
     def _offset(self, visit: _Visit, place: tuple[MemberId, str, str]) -> int | None:
@@ -225,22 +222,22 @@ class Desk:
 
     # streams
 
-    def _get(self, visit: _Visit) -> Reply:
+    def _get(self, visit: _Visit) -> Reply | Refusal:
         """The session's stream for what belongs to no call (L11), or one that was lost (2.6)."""
         session = visit.session
         if session is None:
-            return self._refused(visit, Refusal(RefusalKind.UNKNOWN_SESSION))
+            return Refusal(RefusalKind.UNKNOWN_SESSION)
         last_ids = visit.request.values(b"last-event-id")
         is_resumed = bool(last_ids)
         opened = session.resume(last_ids[-1].decode("latin-1")) if is_resumed else None
         if opened is None and is_resumed:
-            return self._refused(visit, Refusal(RefusalKind.UNKNOWN_EVENT))
+            return Refusal(RefusalKind.UNKNOWN_EVENT)
         stream, chunks = opened or session.new_stream()
         writer = stream.writer
         presence = self._presences.enter_stream(visit.caller, lambda: session.ended(stream))
         if isinstance(presence, Refusal):
             session.lost(stream, writer) if is_resumed else session.forget(stream)
-            return self._refused(visit, presence)
+            return presence
         if not is_resumed or session.was_get(stream):
             session.opened(stream)
 
@@ -257,7 +254,7 @@ class Desk:
 
         return Reply(200, b"", SSE_HEADERS, OpenStream(chunks, close))
 
-    async def _listen(self, visit: _Visit) -> Reply:
+    async def _listen(self, visit: _Visit) -> Reply | Refusal:
         """A modern stream of changes; the acknowledgement says what it will carry (2.7)."""
         asked = as_object(visit.routed.params.get("notifications"))
         honoured: JsonObject = {flag: True for flag in _LIST_FLAGS if asked.get(flag) is True}
@@ -272,7 +269,7 @@ class Desk:
 
         presence = self._presences.enter_stream(visit.caller, end)
         if isinstance(presence, Refusal):
-            return self._refused(visit, presence)
+            return presence
         note: JsonObject = {"notifications": honoured, "_meta": meta}
         stream.put(jsonrpc.encode(jsonrpc.notification(_ACKNOWLEDGED, note)))
 
@@ -289,14 +286,6 @@ class Desk:
             self._presences.leave(presence)
 
         return Reply(200, b"", SSE_HEADERS, OpenStream(chunks, close))
-
-    def _refused(self, visit: _Visit, refusal: Refusal) -> Reply:
-        return errors.render(
-            refusal,
-            era=visit.routed.era,
-            front_id=visit.routed.front_id,
-            request_errors=self._request_errors,
-        )
 
 
 def _delete(visit: _Visit) -> Reply:

@@ -16,7 +16,7 @@ LIFE_MS: Final = 24 * 60 * 60 * 1000
 MAX_ASKED: Final = 64
 """Server requests of one session that may wait for their reply."""
 
-FrontId: TypeAlias = "int | str"
+FrontId: TypeAlias = int | str
 
 
 @dataclass(frozen=True, slots=True)
