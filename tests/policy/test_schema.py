@@ -1,28 +1,26 @@
 """The schema text of a catalogue (policy spec, section 1)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.policies import REPOSITORY, github, make_tool, ops, strings
-from wicketd.domain.catalogue import ServiceView, Tier, ToolStatus
-from wicketd.domain.json import Json
+from wicketd.domain.catalogue import ServiceView, Tier, Tool, ToolStatus
 from wicketd.policy import engine
 from wicketd.policy.schema import render
 
 GOLDEN = Path(__file__).parent / "cases" / "two_services.cedarschema"
 
-names = st.text(
-    st.characters(exclude_categories=("Cs",)), min_size=1, max_size=12
-) | st.sampled_from(
-    ["if", "in", "has", "a b", 'q"', "back\\slash", "any", "__cedar", "é", "\u202e"]
+names = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
+    ["if", "has", "a b", 'q"', "back\\slash", "any", "__cedar", "é", "\u202e"]
 )
-scalars: st.SearchStrategy[Json] = st.sampled_from(
+scalars: st.SearchStrategy[Any] = st.sampled_from(
     [{"type": kind} for kind in ("string", "integer", "number", "boolean", "null", "object")]
 )
-schemas: st.SearchStrategy[Json] = st.recursive(
+schemas: st.SearchStrategy[Any] = st.recursive(
     scalars,
     lambda inner: (
         st.dictionaries(names, inner, max_size=4).map(
@@ -53,8 +51,8 @@ def test_the_order_of_services_and_tools_does_not_change_a_byte() -> None:
 @pytest.mark.requirement("V1", "V2")
 @given(found=st.lists(tools, max_size=6, unique_by=lambda tool: tool.name))
 @settings(max_examples=60, deadline=None)
-def test_any_catalogue_gives_a_text_that_the_engine_accepts(found: list[object]) -> None:
-    view = ServiceView("x", "XMCP", tuple(found), (REPOSITORY,))  # type: ignore[arg-type]  # built by `tools`
+def test_any_catalogue_gives_a_text_that_the_engine_accepts(found: list[Tool]) -> None:
+    view = ServiceView("x", "XMCP", tuple(found), (REPOSITORY,))
     assert str(engine.parse_schema(render([view]).text))
 
 
@@ -85,15 +83,14 @@ def test_a_required_target_is_the_only_resource_type() -> None:
 
 
 def test_an_attribute_that_only_one_rule_sets_is_optional() -> None:
+    tool = make_tool("x", Tier.READ, strings("owner"))
     other = type(REPOSITORY)("Repository", ("x",), "{owner}", ".+", attrs={"owner": "{owner}"})
-    view = ServiceView(
-        "x", "XMCP", (make_tool("x", Tier.READ, strings("owner")),), (REPOSITORY, other)
-    )
+    view = ServiceView("x", "XMCP", (tool,), (REPOSITORY, other))
     text = render([view]).text
     assert '{ "name"?: String, "owner": String }' in text
 
 
 @pytest.mark.requirement("V9")
 def test_an_unusable_schema_raises() -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match="pars"):
         engine.parse_schema("namespace {")

@@ -1,4 +1,4 @@
-"""Builders of catalogues, records and calls for policy tests, with defaults for what does not matter."""
+"""Builders of catalogues, records and calls for policy tests."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -93,15 +93,14 @@ def ops() -> ServiceView:
         "hosts": {"type": "array", "items": {"type": "string"}},
         "options": options,
     }
+    query: dict[str, Json] = {"sql": {"type": "string"}, "max-rows": {"type": "integer"}}
     return ServiceView(
         key="ops",
         namespace="OpsMCP",
         tools=(
             make_tool("status"),
             make_tool("deploy.run", Tier.DESTRUCTIVE, run),
-            make_tool(
-                "db-query", Tier.READ, {"sql": {"type": "string"}, "max-rows": {"type": "integer"}}
-            ),
+            make_tool("db-query", Tier.READ, query),
         ),
     )
 

@@ -4,7 +4,7 @@ Counterpart of `policy.engine`, which asks. Invariant: pure; only Allow without 
 statements that are known, allows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,15 +79,19 @@ class Question:
         return EncodedRequest(action, resource, above, context, self.unmodelled)
 
 
-def question(request: PolicyRequest, subject: Subject) -> Question | Reason:
+def question(
+    request: PolicyRequest, subject: Subject, address: Callable[[str], str] = entities.address
+) -> Question | Reason:
     """Writes a request down for the engine, or the reason why it cannot be asked.
+
+    `address`: normalises the caller's IP.
 
     Raises:
         ValueError, OverflowError, KeyError: address, instant or zone do not exist.
     """
     if request.ip is None:
         return Reason.NO_CONTEXT
-    ip = entities.address(request.ip)
+    ip = address(request.ip)
     tz = request.agent.tz
     context = entities.context(request.input, request.at_ms, tz, request.session, ip)
     text = msgspec.json.encode(context)
@@ -147,15 +151,14 @@ class Verdict:
 
 
 def judge(
-    answer: str, reasons: Sequence[str], errors: Sequence[str], statements: Sequence[Statement]
+    answer: str, reasons: Sequence[str], errors: Sequence[str], known: Mapping[str, Statement]
 ) -> Verdict:
     """Reads the engine's answer.
 
-    `answer`: Allow, Deny or NoDecision; `statements[N]` is policyN.
+    `answer`: Allow, Deny or NoDecision; `known`: by policyN.
     """
     if errors or answer not in {"Allow", "Deny"}:
         return Verdict(Reason.ENGINE_ERROR, errors=clipped(errors or [f"the engine said {answer}"]))
-    known = {f"policy{number}": one for number, one in enumerate(statements)}
     if any(name not in known for name in reasons):
         return Verdict(Reason.ENGINE_ERROR, errors=("the engine named an unknown statement",))
     found = sorted((known[name] for name in reasons), key=lambda one: one.ref)

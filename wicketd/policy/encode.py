@@ -110,12 +110,13 @@ def pointer(parent: str, key: str | int) -> str:
 def _attribute(encoder: "_Encoder", into: JsonObject, shape: Record, name: str, item: Json) -> None:
     if item is None:
         return
-    at = pointer("", name)
     inner = shape.attributes.get(name)
     if inner is None:
-        encoder.unmodelled.append(at)
+        encoder.unmodelled.append(pointer("", name))
+    elif inner is Scalar.STRING and isinstance(item, str):
+        into[name] = item
     else:
-        into[name] = encoder.value(item, inner, at)
+        into[name] = encoder.value(item, inner, pointer("", name))
 
 
 def _scan(value: Json) -> None:
@@ -132,13 +133,14 @@ def _scan(value: Json) -> None:
                     raise _Unencodable(pointer(at, key), "a name without leading __", "E2")
                 if not is_text(key):
                     raise _Unencodable(at, "names without lone surrogates", "E7")
-                if isinstance(item, (str, dict, list)):
+                # The path is written out only for what needs a look below or at itself.
+                if isinstance(item, (dict, list)) or (isinstance(item, str) and not item.isascii()):
                     stack.append((item, pointer(at, key)))
         elif isinstance(node, list):
             stack.extend(
                 (item, pointer(at, index))
                 for index, item in enumerate(node)
-                if isinstance(item, (str, dict, list))
+                if isinstance(item, (dict, list)) or (isinstance(item, str) and not item.isascii())
             )
 
 

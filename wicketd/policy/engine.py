@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import cedarpy
 import msgspec
@@ -39,6 +39,9 @@ from wicketd.policy.revisions import set_sha256
 from wicketd.policy.schema import CedarSchema, ToolShape
 from wicketd.policy.slices import Statement
 
+SchemaHandle: TypeAlias = cedarpy.Schema
+"""A parsed schema."""
+
 CPU_LIMIT_NS: Final = 50_000_000
 MAX_SET_BYTES: Final = 2 * 1024 * 1024
 MAX_SET_STATEMENTS: Final = 5_000
@@ -50,10 +53,16 @@ _PLAIN_ID: Final = re.compile(r"[ !#-&(-\[\]-~]*")
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """The statements that can match one action, compiled: policyN is `statements[N]`."""
+    """The statements that can match one action, compiled."""
 
     policies: cedarpy.PolicySet
-    statements: tuple[Statement, ...]
+    statements: Mapping[str, Statement]
+    """By the name that the engine gives: policyN is the N-th of the text, from 0."""
+
+    @classmethod
+    def of(cls, policies: cedarpy.PolicySet, statements: Sequence[Statement]) -> "Slice":
+        """`statements` in the order in which `policies` was parsed."""
+        return cls(policies, {f"policy{n}": one for n, one in enumerate(statements)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +76,9 @@ class Snapshot:
     agent_key: str
     stamp: Stamp
     schema: CedarSchema
-    handle: cedarpy.Schema
+    handle: SchemaHandle
     statements: tuple[Statement, ...]
+    subjects: Mapping[tuple[str, str], Subject]
     names: frozenset[str]
     members: frozenset[str]
     """Ids of members with an enabled, enforced record of their own."""
@@ -78,17 +88,27 @@ class Snapshot:
     slices: Lru[object, Slice] = field(default_factory=lambda: Lru(CACHED))
     stable: Lru[object, cedarpy.Entities] = field(default_factory=lambda: Lru(CACHED))
     listings: Lru[object, Slice] = field(default_factory=lambda: Lru(CACHED))
+    addresses: Lru[str, str] = field(default_factory=lambda: Lru(CACHED))
+    texts: Lru[Uid, str] = field(default_factory=lambda: Lru(CACHED))
 
     def shape(self, service: str, tool: str) -> ToolShape | None:
         """The schema's entry of a tool, None if it is not in the schema."""
         return self.schema.shapes.get((service, tool))
+
+    def address(self, ip: str) -> str:
+        """A caller's IP as policies compare it, remembered."""
+        return self.addresses.get(ip, lambda: entities.address(ip))
+
+    def text(self, uid: Uid) -> str:
+        """A uid as the engine writes it, remembered."""
+        return self.texts.get(uid, lambda: canonical(uid))
 
     def with_blocked(self, blocked: Mapping[Uid, Reason]) -> "Snapshot":
         """The same set with other actions denied."""
         return dataclasses.replace(self, blocked=dict(blocked))
 
 
-def parse_schema(text: str) -> cedarpy.Schema:
+def parse_schema(text: str) -> SchemaHandle:
     """A handle on a schema text that `policy.schema` made.
 
     Raises:
@@ -130,6 +150,7 @@ def compile_set(
         schema=schema,
         handle=previous.handle if previous and is_known else parse_schema(schema.text),
         statements=tuple(statements),
+        subjects={key: entities.tool_subject(one) for key, one in schema.shapes.items()},
         names=frozenset[str]().union(*(lexer.names(record.text) for record in live)),
         members=frozenset(
             record.scope_member_id
@@ -172,26 +193,10 @@ def facts_of(text: str) -> list[StatementFacts]:
     """
     _guarded(text)
     _parsed(text)
-    spans = lexer.split(text)
-    return [
-        StatementFacts(
-            effect=Effect(one.effect),
-            principal=one.principal,
-            action=one.action,
-            resource=one.resource,
-            annotations={name: value or "" for name, value in one.annotations.items()},
-            start=span.start,
-            end=span.end,
-        )
-        for one, span in zip(_json_form(text), spans, strict=True)
-    ]
+    return jsonform.facts(cedarpy.policies_to_json_str(text), lexer.split(text))
 
 
-def _json_form(text: str) -> list[JsonStatement]:
-    return jsonform.read(cedarpy.policies_to_json_str(text))
-
-
-def validate(text: str, schema: cedarpy.Schema) -> list[str]:
+def validate(text: str, schema: SchemaHandle) -> list[str]:
     """The validator's messages on a guarded text; none if it validates."""
     _guarded(text)
     found = cedarpy.validate_policies(text, schema, release_gil=True)
@@ -219,8 +224,9 @@ def format_text(text: str) -> str:
     _guarded(text)
     _parsed(text)
     formatted = cedarpy.format_policies(text, 80, 2)
-    is_same = lexer.essence(formatted) == lexer.essence(text)
-    return formatted if is_same and _json_form(formatted) == _json_form(text) else text
+    forms = [jsonform.read(cedarpy.policies_to_json_str(one)) for one in (formatted, text)]
+    is_same = lexer.essence(formatted) == lexer.essence(text) and forms[0] == forms[1]
+    return formatted if is_same else text
 
 
 def canonical(uid: Uid) -> str:
@@ -260,25 +266,22 @@ def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
         return denial(snapshot, Reason.CATALOGUE_REJECTED)
     if subject.action in snapshot.blocked:
         return denial(snapshot, snapshot.blocked[subject.action])
-    question = decisions.question(request, subject)
+    question = decisions.question(request, subject, snapshot.address)
     if isinstance(question, Reason):
         return denial(snapshot, question)
     handle = _stable(snapshot, request.member, subject)
     if question.added is not None:
         handle = handle.with_added_json_str(question.added)
-    started = snapshot.cpu_ns()
-    verdict = _enforced(snapshot, question, handle)
-    eval_us = (snapshot.cpu_ns() - started) // 1000
+    verdict, eval_us = _enforced(snapshot, question, handle)
     shadow = _shadow(snapshot, question, handle, verdict)
-    kept = question.kept(canonical)
+    kept = question.kept(snapshot.text)
     return decisions.decision(snapshot.stamp, verdict, shadow, kept, eval_us)
 
 
 def _subject(snapshot: Snapshot, kind: Kind, service: str, name: str) -> Subject | None:
     if kind is not Kind.TOOL:
         return entities.other_subject(kind, service, name)
-    shape = snapshot.shape(service, name)
-    return entities.tool_subject(shape) if shape is not None else None
+    return snapshot.subjects.get((service, name))
 
 
 def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> cedarpy.Entities:
@@ -301,20 +304,23 @@ def _slice(snapshot: Snapshot, question: Question, *, shadow: bool) -> Slice:
             snapshot.statements, question.subject.actions, question.member_id, shadow=shadow
         )
         policies = cedarpy.PolicySet.from_str("\n".join(one.text for one in chosen))
-        return Slice(policies, chosen)
+        return Slice.of(policies, chosen)
 
     return snapshot.slices.get((question.subject.action, question.member_id, shadow), make)
 
 
-def _enforced(snapshot: Snapshot, question: Question, handle: cedarpy.Entities) -> Verdict:
+def _enforced(
+    snapshot: Snapshot, question: Question, handle: cedarpy.Entities
+) -> tuple[Verdict, int]:
     if question.member_id is not None and question.member_id not in snapshot.members:
-        return Verdict(Reason.NO_MEMBER_POLICY)
+        return Verdict(Reason.NO_MEMBER_POLICY), 0
     part = _slice(snapshot, question, shadow=False)
     started = snapshot.cpu_ns()
     verdict = _ask(snapshot, question, handle, part)
-    if snapshot.cpu_ns() - started > CPU_LIMIT_NS:
-        return Verdict(Reason.ENGINE_LATE)
-    return verdict
+    spent = snapshot.cpu_ns() - started
+    if spent > CPU_LIMIT_NS:
+        verdict = Verdict(Reason.ENGINE_LATE)
+    return verdict, spent // 1000
 
 
 def _ask(snapshot: Snapshot, question: Question, handle: cedarpy.Entities, part: Slice) -> Verdict:
@@ -331,7 +337,7 @@ def _shadow(
         return None
     try:
         part = _slice(snapshot, question, shadow=True)
-        if all(one.ref.mode is Mode.ENFORCE for one in part.statements):
+        if all(one.ref.mode is Mode.ENFORCE for one in part.statements.values()):
             return None
         return decisions.compare(verdict, _ask(snapshot, question, handle, part))
     except Exception as error:  # noqa: BLE001  # shadow records decide nothing, not even by failing
@@ -380,14 +386,14 @@ def _may_list(snapshot: Snapshot, member: Member, agent: Agent, subject: Subject
     part = snapshot.listings.get(
         (subject.action, member_id, subject.service), lambda: _listing(snapshot, subject, member_id)
     )
-    if not any(one.ref.effect is Effect.PERMIT for one in part.statements):
+    if not any(one.ref.effect is Effect.PERMIT for one in part.statements.values()):
         return False
     request = {
-        "principal": canonical(entities.member_uid(member)),
-        "action": canonical(subject.action),
+        "principal": snapshot.text(entities.member_uid(member)),
+        "action": snapshot.text(subject.action),
     }
     if len(subject.types) == 1 and subject.types[0] == subject.resource[0]:
-        request["resource"] = canonical(subject.resource)
+        request["resource"] = snapshot.text(subject.resource)
     handle = _stable(snapshot, member, subject)
     result = cedarpy.is_authorized_partial(request, part.policies, handle, snapshot.handle)
     if result.diagnostics.errors or result.decision is cedarpy.Decision.Deny:
@@ -400,4 +406,4 @@ def _listing(snapshot: Snapshot, subject: Subject, member_id: str | None) -> Sli
     chosen = slices.select(snapshot.statements, subject.actions, member_id, shadow=False)
     document = cedarpy.policies_to_json_str("\n".join(one.text for one in chosen))
     left, kept = jsonform.for_listing(document, chosen, subject.service, subject.types)
-    return Slice(cedarpy.PolicySet.from_json_str(left), kept)
+    return Slice.of(cedarpy.PolicySet.from_json_str(left), kept)

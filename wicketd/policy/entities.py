@@ -51,11 +51,8 @@ class Subject:
     service: str
     types: tuple[str, ...]
     """Every resource type of the action."""
-
-    @property
-    def actions(self) -> frozenset[Uid]:
-        """The action and its ancestors: what an action scope may name to match."""
-        return frozenset((self.action, *self.groups))
+    actions: frozenset[Uid]
+    """The action and its ancestors: what an action scope may name to match."""
 
 
 def tool_subject(shape: ToolShape) -> Subject:
@@ -71,7 +68,8 @@ def tool_subject(shape: ToolShape) -> Subject:
         "annotated": hints.annotated,
     }
     resource = ("Wicket::Tool", shape.front_name)
-    return Subject(shape.action, shape.groups, resource, attrs, shape.service, shape.types)
+    actions = frozenset((shape.action, *shape.groups))
+    return Subject(shape.action, shape.groups, resource, attrs, shape.service, shape.types, actions)
 
 
 def other_subject(kind: Kind, service: str, name: str) -> Subject:
@@ -80,7 +78,8 @@ def other_subject(kind: Kind, service: str, name: str) -> Subject:
         uid, attrs = ("Wicket::Prompt", f"{service}__{name}"), {"name": name}
     else:
         uid, attrs = ("Wicket::Resource", f"{service}+{name}"), {"uri": name}
-    return Subject(ACTIONS[kind], (), uid, dict(attrs), service, (uid[0],))
+    action = ACTIONS[kind]
+    return Subject(action, (), uid, dict(attrs), service, (uid[0],), frozenset((action,)))
 
 
 def member_uid(member: Member) -> Uid:
@@ -177,14 +176,14 @@ def context(
 
 def _time(at_ms: int, tz: str) -> JsonObject:
     seconds, ms = divmod(at_ms, 1000)
-    utc = datetime.fromtimestamp(seconds, UTC)
-    local = utc.astimezone(ZoneInfo(tz))
+    utc = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+    local = datetime.fromtimestamp(seconds, ZoneInfo(tz))
     return {
-        "now": _extension("datetime", f"{utc:%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"),
+        "now": _extension("datetime", f"{utc.isoformat()}.{ms:03d}Z"),
         "hour": local.hour,
         "minute": local.minute,
         "weekday": local.isoweekday() % 7,
-        "date": f"{local.year:04d}-{local.month:02d}-{local.day:02d}",
+        "date": local.date().isoformat(),
     }
 
 

@@ -10,7 +10,9 @@ from typing import Any, Final
 import msgspec
 
 from wicketd.domain.json import JsonObject
+from wicketd.domain.policies import Effect, StatementFacts
 from wicketd.policy.entities import Uid, uid_json
+from wicketd.policy.lexer import Span
 from wicketd.policy.slices import Statement, listing_scope
 
 _ANYTHING: Final[JsonObject] = {"op": "All"}
@@ -37,6 +39,26 @@ def read(document: str) -> list[JsonStatement]:
     """The statements of a document, in order."""
     found = msgspec.json.decode(document, type=_Document).static_policies
     return [found[f"policy{number}"] for number in range(len(found))]
+
+
+def facts(document: str, spans: Sequence[Span]) -> list[StatementFacts]:
+    """What slicing and labelling need of each statement; `spans`: where they stand in the text.
+
+    Raises:
+        ValueError: there are more or fewer spans than statements.
+    """
+    return [
+        StatementFacts(
+            effect=Effect(one.effect),
+            principal=one.principal,
+            action=one.action,
+            resource=one.resource,
+            annotations={name: value or "" for name, value in one.annotations.items()},
+            start=span.start,
+            end=span.end,
+        )
+        for one, span in zip(read(document), spans, strict=True)
+    ]
 
 
 def write(statements: Sequence[JsonStatement]) -> str:

@@ -1,0 +1,160 @@
+"""What the engine accepts and an author cannot have meant (policy spec, 5.2).
+
+Counterpart of `policy.checker`, which runs them behind the engine's own validation. Invariant:
+pure; each check reads statement facts and tokens, never the engine.
+"""
+
+import difflib
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+from wicketd.domain.policies import Effect, Problem, StatementFacts
+from wicketd.policy import lexer
+from wicketd.policy.diagnose import Place, problem
+from wicketd.policy.entities import Uid
+from wicketd.policy.lexer import Span
+from wicketd.policy.schema import GROUP_ANY, CedarSchema
+from wicketd.policy.slices import scoped_actions, uid_of
+
+MAX_MESSAGE: Final = 500
+
+_GROUPS: Final = frozenset({"call_tool", "read", "write", "destructive"})
+_LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_UNSHOWABLE: Final = re.compile(f"[\\t\\n\\r{lexer.DECEPTIVE}]")
+_ANNOTATIONS: Final = frozenset({"id", "deny_message"})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a record may name and say: known ids by entity type, and whether it may permit."""
+
+    ids: dict[str, tuple[str, ...]]
+    may_permit: bool = True
+
+    @classmethod
+    def of(cls, agent_key: str, schema: CedarSchema, *, may_permit: bool) -> "Scope":
+        """`may_permit`: False for agent-wide records of an untrusted agent."""
+        tools = tuple(shape.front_name for shape in schema.shapes.values())
+        ids = {
+            "Wicket::Agent": (agent_key,),
+            "Wicket::Service": schema.services,
+            "Wicket::Tool": tools,
+        }
+        return cls(ids, may_permit)
+
+
+def run(text: str, facts: Sequence[StatementFacts], scope: Scope) -> list[Problem]:
+    """Every finding on a text that parses. `facts`: of its statements, in order."""
+    found: list[Problem] = []
+    for number, one in enumerate(facts, 1):
+        place = Place(text, Span(one.start, one.end), number)
+        found += _action_scope(place, one)
+        found += _entities(place, scope)
+        found += _annotations(place, one)
+        if one.effect is Effect.PERMIT and not scope.may_permit:
+            message = (
+                "Records for a whole untrusted agent only forbid. "
+                "Put the permit into a record of the member."
+            )
+            found.append(problem(text, "permit_scope", message, place.span, place))
+    return found + list(_duplicates(text, facts))
+
+
+def _action_scope(place: Place, one: StatementFacts) -> Iterator[Problem]:
+    operator = one.action.get("op")
+    named = scoped_actions(one.action) or frozenset()
+    if operator == "==" and _is_group(uid_of(one.action.get("entity"))):
+        message = "A group of actions equals no action, so this never matches. Use `in`."
+        span = _operator(place)
+        yield problem(place.text, "group_needs_in", message, span, place, fix="in")
+    if operator == "in" and len({kind for kind, _ in named}) > 1:
+        message = "A list holds actions of one service only. Write one statement per service."
+        yield problem(place.text, "mixed_types", message, _action_list(place, named), place)
+
+
+def _is_group(uid: Uid) -> bool:
+    kind, name = uid
+    return name in _GROUPS if kind == "Wicket::Action" else name == GROUP_ANY
+
+
+def _operator(place: Place) -> Span:
+    """The operator behind the scope's `action`."""
+    tokens = lexer.significant(place.source)
+    for variable, operator in pairwise(tokens):
+        if variable.text == "action":
+            return _shifted(place, Span(operator.start, operator.end))
+    return place.span
+
+
+def _action_list(place: Place, named: frozenset[Uid]) -> Span:
+    found = [path for path in lexer.paths(place.source) if (path.type, path.id) in named]
+    return _shifted(place, Span(found[0].start, found[-1].end)) if found else place.span
+
+
+def _shifted(place: Place, span: Span) -> Span:
+    return Span(place.span.start + span.start, place.span.start + span.end)
+
+
+def _entities(place: Place, scope: Scope) -> Iterator[Problem]:
+    for path in lexer.paths(place.source):
+        known = scope.ids.get(path.type)
+        if known is None or path.id in known:
+            continue
+        near = difflib.get_close_matches(path.id, known, n=1)
+        fix = f'{path.type}::"{near[0]}"' if near else None
+        noun = path.type.removeprefix("Wicket::").lower()
+        message = f"There is no {noun} {path.id!r} here, so this matches nothing. Name a live one."
+        span = _shifted(place, Span(path.start, path.end))
+        yield problem(place.text, "unknown_entity", message, span, place, fix)
+
+
+def _annotations(place: Place, one: StatementFacts) -> Iterator[Problem]:
+    for name, value in one.annotations.items():
+        span = _annotation(place, name)
+        if name not in _ANNOTATIONS:
+            message = (
+                f"Nothing reads the annotation @{name}. Remove it, or use @id or @deny_message."
+            )
+            unknown = problem(place.text, "unknown_annotation", message, span, place)
+            yield replace(unknown, severity="warning")
+        elif name == "id" and not _LABEL.fullmatch(value):
+            message = "An @id has 1 to 64 letters, digits, dots, dashes or underscores. Rename it."
+            yield problem(place.text, "duplicate_id", message, span, place)
+        elif name == "deny_message" and _is_unusable(one.effect, value):
+            message = (
+                f"A @deny_message stands on a forbid and has 1 to {MAX_MESSAGE} visible "
+                "characters. Shorten or move it."
+            )
+            yield problem(place.text, "bad_deny_message", message, span, place)
+
+
+def _is_unusable(effect: Effect, message: str) -> bool:
+    is_sized = 1 <= len(message) <= MAX_MESSAGE
+    return effect is not Effect.FORBID or not is_sized or bool(_UNSHOWABLE.search(message))
+
+
+def _annotation(place: Place, name: str) -> Span:
+    """From the `@` of an annotation to the end of its name."""
+    tokens = lexer.significant(place.source)
+    for sign, label in pairwise(tokens):
+        if sign.text == "@" and label.text == name:
+            return _shifted(place, Span(sign.start, label.end))
+    return place.span
+
+
+def _duplicates(text: str, facts: Sequence[StatementFacts]) -> Iterator[Problem]:
+    ids = Counter(one.annotations["id"] for one in facts if "id" in one.annotations)
+    seen: set[str] = set()
+    for number, one in enumerate(facts, 1):
+        label = one.annotations.get("id")
+        if label is None or ids[label] == 1:
+            continue
+        if label in seen:
+            place = Place(text, Span(one.start, one.end), number)
+            message = f"The @id {label!r} stands twice in this record. Rename one of them."
+            yield problem(text, "duplicate_id", message, _annotation(place, "id"), place)
+        seen.add(label)
