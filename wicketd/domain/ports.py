@@ -92,12 +92,23 @@ class Tx(Protocol):
     def run(self, statement: Statement) -> int:
         """Executes a write and gives the number of rows it touched."""
 
-    def fold(self, key: tuple[object, ...], counts: tuple[int, ...], into: "FoldInto") -> None:
-        """Adds counters that are written once per commit group instead of once per unit."""
+    def fold(
+        self,
+        key: tuple[object, ...],
+        counts: tuple[int, ...],
+        into: "FoldInto",
+        *,
+        maxima: tuple[int, ...] = (),
+    ) -> None:
+        """Adds counters that are written once per commit group instead of once per unit.
+
+        `key` names the row, its first element the kind of counter. `counts` are summed, of `maxima`
+        the largest stays; the newest `into` of the key gets the counts followed by the maxima.
+        """
 
 
 FoldInto: TypeAlias = Callable[[tuple[object, ...], tuple[int, ...]], Statement]
-"""Makes the upsert for a folded key and its summed counts."""
+"""Makes the upsert for a folded key from its summed counts and, behind them, its maxima."""
 
 
 class Database(Protocol):
@@ -147,6 +158,9 @@ class Journal(Protocol):
 class Front(Protocol):
     """The client's side of a running call: what may reach it before the answer."""
 
+    def started(self, call: Call) -> None:
+        """The call's intent is durable: from now on its progress token and log level are known."""
+
     def progress(self, params: JsonObject) -> None:
         """Relays a progress notification, under the client's own token; dropped if it gave none."""
 
@@ -159,6 +173,12 @@ class CallPorts(Protocol):
 
     async def identify(self, request: FrontRequest) -> Caller | Refusal:
         """Verifies the key and reads agent, member and account state."""
+
+    def standing(self, caller: Caller) -> Refusal | None:
+        """Whether agent, membership and account admit calls now."""
+
+    def leave(self, caller: Caller) -> None:
+        """Gives back the place in flight that `identify` took."""
 
     async def take_token(self, caller: Caller) -> Refusal | None:
         """Takes a rate token of the key's bucket, waiting in order for at most 2 s."""
@@ -176,6 +196,9 @@ class CallPorts(Protocol):
 
         Gives it with its reference.
         """
+
+    def mirrored_schema(self, call: Call) -> JsonObject | None:
+        """The inputSchema of a tool in the member's list that mirrors arguments in headers (M10)."""
 
     def decide(self, call: Call) -> Decision | Refusal:
         """Decides in memory; an exception inside is a denial.

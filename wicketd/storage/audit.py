@@ -72,7 +72,8 @@ class AuditTable:
 class AuditFilters:
     """Which entries to show; None: any. Times in ms, inclusive.
 
-    `tools`: exact names, found by facets. `containing`: texts that the canonical body holds, such as `"policyRevision":12,`.
+    `tools`: exact names, found by facets. `containing`: texts that the canonical body holds, such
+    as `"policyRevision":12,`.
     """
 
     from_ms: int | None = None

@@ -1,6 +1,6 @@
 """Signed checkpoints of the audit log, and anchors of its pruning.
 
-Tables `audit_checkpoints` and `audit_anchors`. Counterpart of `audit.checkpoint`, which signs and verifies.
+Tables `audit_checkpoints` and `audit_anchors`. Counterpart of `audit.checkpoint`, which signs.
 """
 
 from collections.abc import Sequence

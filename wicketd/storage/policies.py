@@ -1,6 +1,6 @@
 """Policy records, their immutable versions, the revisions of sets.
 
-Tables `policies`, `policy_versions` and `policy_revisions`. Triggers refuse any change of a version.
+Tables `policies`, `policy_versions`, `policy_revisions`. Triggers refuse changes of versions.
 """
 
 from collections.abc import Sequence
