@@ -10,7 +10,6 @@ from typing import Any, Final
 import msgspec
 
 from wicketd.domain.ids import AgentId, MemberId, PolicyId, PolicyRevision
-from wicketd.domain.json import JsonObject
 from wicketd.domain.policies import Cause, Mode, PolicyVersion
 from wicketd.domain.ports import Query, Statement
 
@@ -58,7 +57,7 @@ def read(row: Sequence[Any]) -> PolicyVersion:
         enabled=bool(row[8]),
         mode=Mode(row[9]),
         statements=row[10],
-        projection=msgspec.json.decode(row[11], type=JsonObject),
+        projection=msgspec.json.decode(row[11], type=dict[str, Any]),
         cause=Cause(row[12]),
         note=row[13],
         rolled_back_from=row[14],

@@ -326,7 +326,7 @@ def ack_changes(service_id: ServiceId, name: str, at_ms: int, by: str) -> Statem
 
 
 def _decode(text: str | None) -> JsonObject | None:
-    return None if text is None else msgspec.json.decode(text, type=JsonObject)
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])
 
 
 def _encode(value: JsonObject | None) -> str | None:

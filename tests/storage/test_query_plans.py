@@ -1,0 +1,243 @@
+"""No read or change of the repositories walks a table that grows."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.storage.rows import (
+    AGENT,
+    AT,
+    MEMBER,
+    SERVICE,
+    SESSION,
+    agent,
+    connection,
+    member,
+    service,
+    session,
+    tool,
+)
+from wicketd.domain.agents import AgentStatus
+from wicketd.domain.catalogue import ServiceState, Tier, TierSource, ToolStatus, UpstreamEra
+from wicketd.domain.connections import ConnectionState
+from wicketd.domain.ids import PolicyId, PolicyRevision, Revision
+from wicketd.domain.members import KeyState, MemberState, Role
+from wicketd.domain.ports import Query, Statement
+from wicketd.domain.sessions import SessionEnd
+from wicketd.storage import (
+    agents,
+    audit,
+    audit_counts,
+    checkpoints,
+    connect,
+    connections,
+    key_usage,
+    keys,
+    members,
+    meta,
+    migrate,
+    policies,
+    services,
+    sessions,
+)
+from wicketd.storage.audit import AuditFilters, AuditTable
+
+_READS: dict[str, Query[Any]] = {
+    "agents.by_key_or_id": agents.by_key_or_id("demo"),
+    "members.by_id": members.by_id(AGENT, "ann"),
+    "members.of_agent": members.of_agent(AGENT),
+    "members.of_agent(state)": members.of_agent(AGENT, MemberState.PENDING),
+    "members.labels": members.labels(MEMBER),
+    "keys.by_key_id": keys.by_key_id("ABCDEFGH"),
+    "keys.active_of": keys.active_of(AGENT, MEMBER),
+    "services.of_agent": services.of_agent(AGENT),
+    "services.by_key": services.by_key(AGENT, "git"),
+    "services.tools": services.tools(SERVICE),
+    "services.tool": services.tool(SERVICE, "push"),
+    "services.open_changes": services.open_changes(SERVICE),
+    "connections.of_member_service": connections.of_member_service(AGENT, MEMBER, SERVICE),
+    "connections.of_member_with_service": connections.of_member_with_service(AGENT, MEMBER),
+    "connections.of_agent_with_service": connections.of_agent_with_service(AGENT),
+    "connections.of_agent": connections.of_agent(AGENT),
+    "connections.pending_since_before": connections.pending_since_before(AT),
+    "policies.current": policies.current(AGENT),
+    "policies.current_of": policies.current_of(AGENT, "p"),
+    "policies.key_in_use": policies.key_in_use(AGENT, "p"),
+    "policies.versions": policies.versions(AGENT, "p"),
+    "policies.version": policies.version(AGENT, "p", 1),
+    "policies.revision": policies.revision(AGENT, 1),
+    "policies.revisions": policies.revisions(AGENT),
+    "sessions.active": sessions.active(),
+    "sessions.of_agent": sessions.of_agent(AGENT),
+    "sessions.by_id": sessions.by_id(AGENT, SESSION),
+    "sessions.counts": sessions.counts(SESSION),
+    "meta.get": meta.get("a"),
+    "meta.with_prefix": meta.with_prefix("a"),
+    "key_usage.of": key_usage.of("k1", "totp"),
+    "audit.head": AuditTable().head(),
+    "audit.by_seq": audit.by_seq(1),
+    "audit.by_id": audit.by_id("a"),
+    "audit.by_ref": audit.by_ref("4D2PF2DB"),
+    "audit.by_ref(agent)": audit.by_ref("4D2PF2DB", AGENT),
+    "audit.by_call": audit.by_call("a"),
+    "audit.outcomes_of": audit.outcomes_of(["a", "b"]),
+    "audit.rows_from": audit.rows_from(5),
+    "audit.open_intents": audit.open_intents(),
+    "audit.page": audit.page(AuditFilters()),
+    "audit.page(after)": audit.page(AuditFilters(), after=1),
+    "audit.page(agent)": audit.page(AuditFilters(agent_id=AGENT)),
+    "audit.page(agent, decision)": audit.page(AuditFilters(agent_id=AGENT, decision="DENY")),
+    "audit.page(member)": audit.page(AuditFilters(member_id=MEMBER)),
+    "audit.page(tool)": audit.page(AuditFilters(agent_id=AGENT, service="git", tools=("push",))),
+    "audit.page(session)": audit.page(AuditFilters(session_id=SESSION)),
+    "audit.page(ref)": audit.page(AuditFilters(ref="4D2PF2DB")),
+    "audit.page(policy)": audit.page(AuditFilters(policy_id="p")),
+    "audit.page(outcome)": audit.page(AuditFilters(outcome="timeout")),
+    "audit.page(time)": audit.page(AuditFilters(from_ms=1, to_ms=2)),
+    "audit.arguments_of": audit.arguments_of("a"),
+    "audit_counts.facets": audit_counts.facets(AGENT, "tool"),
+    "audit_counts.stats": audit_counts.stats(AGENT, 1, 2),
+    "audit_counts.policy_stats": audit_counts.policy_stats(AGENT, 1, 2),
+    "checkpoints.newest": checkpoints.newest(),
+}
+
+_WRITES: dict[str, Statement] = {
+    "agents.update": agents.update(agent()),
+    "agents.set_status": agents.set_status(AGENT, AgentStatus.ACTIVE, None, Revision(1)),
+    "agents.mark_deleted": agents.mark_deleted(AGENT, AT, Revision(1)),
+    "agents.bump_revision": agents.bump_revision(AGENT, PolicyRevision(1)),
+    "members.update": members.update(member()),
+    "members.set_state": members.set_state(MEMBER, MemberState.REMOVED, AT, "x", Revision(1)),
+    "members.update_role": members.update_role(MEMBER, Role.OWNER, Revision(1)),
+    "keys.end": keys.end("key-1", AT, KeyState.REVOKED, None, "x"),
+    "keys.touch_day": keys.touch_day("key-1", 1),
+    "keys.set_verifier": keys.set_verifier("key-1", "k", b"", b""),
+    "services.update": services.update(service()),
+    "services.set_state": services.set_state(SERVICE, ServiceState.ENABLED, Revision(1)),
+    "services.set_discovery": services.set_discovery(SERVICE, "h", AT),
+    "services.set_error": services.set_error(SERVICE, None),
+    "services.set_era": services.set_era(SERVICE, UpstreamEra.LEGACY, AT),
+    "services.set_drift": services.set_drift(SERVICE, "clean"),
+    "services.set_connector": services.set_connector(SERVICE, "h"),
+    "services.put_tool": services.put_tool(SERVICE, tool()),
+    "services.set_tool_status": services.set_tool_status(SERVICE, "a", ToolStatus.GONE, None),
+    "services.set_override": services.set_override(
+        SERVICE, "a", None, Tier.READ, TierSource.DEFAULT
+    ),
+    "services.ack": services.ack(SERVICE, "a", "h"),
+    "services.ack_changes": services.ack_changes(SERVICE, "a", AT, "x"),
+    "connections.put": connections.put(connection()),
+    "connections.destroy": connections.destroy(
+        AGENT, MEMBER, connection().id, ConnectionState.REVOKED, AT
+    ),
+    "connections.touch_used": connections.touch_used(AGENT, MEMBER, connection().id, AT),
+    "policies.set_current": policies.set_current(PolicyId("p"), 1),
+    "policies.mark_deleted": policies.mark_deleted(PolicyId("p"), AT),
+    "sessions.fold_session": sessions.fold_session(AT)(("session", SESSION), (1, 1, 0)),
+    "sessions.fold_count": sessions.fold_count(("", SESSION, "tool", "a"), (1,)),
+    "sessions.touch": sessions.touch(session()),
+    "sessions.end": sessions.end(SESSION, AT, SessionEnd.INACTIVITY),
+    "audit.erase_arguments": audit.erase_arguments(AT),
+    "checkpoints.mark_exported": checkpoints.mark_exported(1, 1),
+}
+
+_WHOLE_BY_NATURE = {
+    "agents.all": "a handful of rows, all wanted",
+    "keys.of_agent": "an administrator's list; a few rows per member",
+    "key_usage.usage": "as many rows as keys and purposes",
+    "checkpoints.all": "all wanted, for verification",
+    "checkpoints.anchors": "a row a month",
+    "audit.arguments_kids": "before a server key is retired; no call waits for it",
+    "meta.named_kids": "at start, over tables without growth",
+}
+"""Reads of whole tables, and why they may."""
+
+_SMALL = {"agents"}
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    path: Path = tmp_path_factory.mktemp("plans") / "wicket.db"
+    connection = connect.writer(path)
+    migrate.migrate(connection, path)
+    yield connection
+    connection.close()
+
+
+def _plan(connection: sqlite3.Connection, value: Query[Any] | Statement) -> list[str]:
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {value.sql}", value.params)
+    return [str(row[3]) for row in rows]
+
+
+def _scanned(plan: list[str]) -> list[str]:
+    tables = [found[1] for step in plan if (found := re.match(r"SCAN (\w+)", step))]
+    return [table for table in tables if table not in _SMALL]
+
+
+@pytest.mark.parametrize("name", sorted(_READS))
+def test_a_read_uses_an_index(schema: sqlite3.Connection, name: str) -> None:
+    assert _scanned(_plan(schema, _READS[name])) == []
+
+
+@pytest.mark.parametrize("name", sorted(_WRITES))
+def test_a_change_uses_an_index(schema: sqlite3.Connection, name: str) -> None:
+    assert _scanned(_plan(schema, _WRITES[name])) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("keys.by_key_id", "sqlite_autoindex_member_keys_2"),
+        ("audit.page(agent)", "ix_audit_agent_id_seq"),
+        ("audit.page(agent, decision)", "ix_audit_agent_id_decision_seq"),
+        ("audit.page(member)", "ix_audit_member_id_seq"),
+        ("audit.page(tool)", "ix_audit_agent_id_service_tool_seq"),
+        ("audit.page(session)", "ix_audit_session_id_seq"),
+        ("audit.page(ref)", "ix_audit_ref"),
+        ("audit.page(policy)", "ix_audit_policies_policy_id_seq"),
+        ("audit.by_ref(agent)", "ux_audit_agent_id_ref"),
+        ("audit.open_intents", "ux_audit_call_id_kind"),
+        ("sessions.active", "ux_tool_sessions_external_mac"),
+        ("connections.pending_since_before", "ix_connections_pending_expires_at"),
+    ],
+)
+def test_a_read_uses_the_index_made_for_it(
+    schema: sqlite3.Connection, name: str, index: str
+) -> None:
+    assert any(index in step for step in _plan(schema, _READS[name]))
+
+
+@pytest.mark.parametrize("name", sorted(name for name in _READS if name.startswith("audit.page(")))
+def test_a_page_is_not_sorted(schema: sqlite3.Connection, name: str) -> None:
+    if name not in {"audit.page(ref)", "audit.page(tool)", "audit.page(time)"}:
+        assert not any("TEMP B-TREE" in step for step in _plan(schema, _READS[name]))
+
+
+def test_every_query_of_the_repositories_is_listed_here() -> None:
+    modules = (
+        agents,
+        audit,
+        audit_counts,
+        checkpoints,
+        connections,
+        key_usage,
+        keys,
+        members,
+        meta,
+        policies,
+        services,
+        sessions,
+    )
+    listed = {name.partition("(")[0] for name in (*_READS, *_WRITES, *_WHOLE_BY_NATURE)}
+    written = set()
+    for module in modules:
+        short = module.__name__.rpartition(".")[2]
+        for name, made in vars(module).items():
+            kind = str(getattr(made, "__annotations__", {}).get("return", ""))
+            if "storage.ports.Query" in kind or "ports.Query" in kind:
+                written.add(f"{short}.{name}")
+    assert written - listed == set()
