@@ -97,8 +97,7 @@ ROWS: dict[RefusalKind, tuple[int, int, int, int, str]] = {
     ),
     K.ARGUMENTS: (
         200, 200, -32602, -32602,
-        "Invalid arguments for tool 'delete_file': /budget must be a number "
-        + "with at most 4 decimals",
+        "Invalid arguments for tool 'delete_file': {pointer} must be {expected}".format(**VALUES),
     ),
     K.RESOURCE: (200, 200, -32002, -32602, "Resource not found"),
     K.DENIED: (

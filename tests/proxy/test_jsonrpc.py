@@ -1,6 +1,8 @@
 """The strict decode: what it refuses, what it costs, and that it equals msgspec on the rest."""
 
+import inspect
 import json
+import sys
 import time
 from typing import Any
 
@@ -35,6 +37,7 @@ BAD_TEXTS = {
     "bad utf-8": call('{"a":"\xff"}').decode().encode("latin-1"),
     "overlong utf-8": call("{}").replace(b"a__b", b"\xc0\x80"),
     "surrogate as utf-8": call("{}").replace(b"a__b", b"\xed\xa0\x80"),
+    "bad utf-8 in a name": call("{}").replace(b'"name"', b'"name\xff"'),
     "lone high surrogate": call('"\\ud800"'),
     "lone low surrogate": call('"\\udc00"'),
     "high surrogate and letter": call('"\\ud800\\u0041"'),
@@ -111,6 +114,14 @@ def test_strict_json_is_read_as_msgspec_reads_it(case: str) -> None:
     got = jsonrpc.decode(body)
     assert isinstance(got, Request)
     assert got.params == msgspec.json.decode(body)["params"]
+
+
+@pytest.mark.requirement("C12")
+def test_commas_and_openers_are_counted_up_to_10_000() -> None:
+    # Around the list lie 3 openers and 4 commas; n items have n - 1 commas.
+    at_the_cap = call("[" + ",".join("1" * 9_994) + "]")
+    assert isinstance(jsonrpc.decode(at_the_cap), Request)
+    assert kind(at_the_cap.replace(b"[1", b"[1,1")) is RefusalKind.PARSE
 
 
 def test_only_the_arguments_are_held_to_depth_32() -> None:
@@ -223,6 +234,27 @@ def test_parse_reads_any_strict_json_and_raises_on_the_rest() -> None:
             continue
         with pytest.raises(ValueError):  # noqa: PT011 - every reason is a ValueError
             jsonrpc.parse(text)
+
+
+def test_a_stack_that_runs_out_is_a_parse_error() -> None:
+    body = call("[" * 32 + "]" * 32)
+
+    def below(frames: int) -> tuple[Any, Any]:
+        if frames:
+            return below(frames - 1)
+        try:
+            parsed = jsonrpc.parse(body)
+        except ValueError as error:
+            parsed = str(error)
+        return jsonrpc.decode(body), parsed
+
+    frames = sys.getrecursionlimit() - len(inspect.stack(0)) - 20
+    assert below(frames) == (jsonrpc.PARSE, "JSON is nested too deeply")
+
+
+def test_only_requests_have_an_id_to_answer_under() -> None:
+    cases = (Request("a", "m", {}), Notification("m", {}), Response(1), None)
+    assert [jsonrpc.id_of(message) for message in cases] == ["a", None, None, None]
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

@@ -112,6 +112,11 @@ def failure(request_id: int | str | None, value: JsonObject) -> JsonObject:
     return {"jsonrpc": "2.0", "id": request_id, "error": value}
 
 
+def id_of(message: Message | None) -> int | str | None:
+    """The id under which the sender waits; None for everything but a request."""
+    return message.id if isinstance(message, Request) else None
+
+
 def _strict(text: bytes) -> tuple[Json, int]:
     """The value and how many containers it has; raises ValueError or RecursionError."""
     text.decode("utf-8")

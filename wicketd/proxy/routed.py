@@ -10,7 +10,7 @@ from typing import Final
 
 from wicketd.domain.calls import Era, Refusal
 from wicketd.domain.json import Json, JsonObject
-from wicketd.proxy.jsonrpc import Message, Notification, Request
+from wicketd.proxy.jsonrpc import Message, Notification, Request, id_of
 from wicketd.proxy.methods import Method
 
 META_PREFIX: Final = "io.modelcontextprotocol/"
@@ -57,7 +57,7 @@ class Routed:
     @property
     def front_id(self) -> int | str | None:
         """The id under which the client waits."""
-        return self.message.id if isinstance(self.message, Request) else None
+        return id_of(self.message)
 
     @property
     def name(self) -> str:

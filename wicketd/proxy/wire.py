@@ -148,12 +148,12 @@ class Wire:
                     break
                 position = end
                 if self._offers_upgrade:
-                    actions.append(_UPGRADE.sub(b"", data[start:position]))
-                    start = position
+                    head = _UPGRADE.sub(b"", data[start:position])
+                    data = head + data[position:]
+                    start, position = 0, len(head)
                     self._offers_upgrade = False
                 if self._read is Wire._read_head:
-                    if position > start:
-                        actions.append(data[start:position])
+                    actions.append(data[start:position])
                     start = position
                     self._checked = 0
                     self._is_closed = self._is_last
@@ -171,16 +171,13 @@ class Wire:
     def _read_head(self, data: bytes, position: int) -> int:
         limit = position + MAX_HEAD
         end = data.find(b"\r\n\r\n", max(position, position + self._checked - 3), limit) + 4
-        if end == 3:
+        request = _REQUEST_LINE.match(data, position, end) if end != 3 else None
+        if request is None or _FIELDS.fullmatch(data, request.end(), end) is None:
+            # No end yet, or a bad line before it; the empty line at the end is no field either.
             self._check_lines(data, position, limit)
             if len(data) >= limit:
                 raise _Malformed(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
             return position
-        request = _REQUEST_LINE.match(data, position, end)
-        if request is None or _FIELDS.fullmatch(data, request.end(), end) is None:
-            self._checked = 0
-            self._check_lines(data, position, end)
-            raise _Malformed(HTTPStatus.BAD_REQUEST)
         if request["method"] not in METHODS:
             raise _Malformed(HTTPStatus.NOT_IMPLEMENTED)
         block = data[request.end() - 1 : end].lower()
@@ -196,8 +193,6 @@ class Wire:
         fields = data.count(b"\n", position, line_start) - 1
         while (line_end := data.find(b"\n", line_start, limit) + 1) > 0:
             line = data[line_start:line_end]
-            if line == b"\r\n" and fields >= 0:
-                break
             if _CONTROL.search(line[:-2]) or not line.endswith(b"\r\n"):
                 raise _Malformed(HTTPStatus.BAD_REQUEST)
             if fields < 0:
