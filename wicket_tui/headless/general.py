@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
 async def show_status(shell: Shell) -> Exit | None:
     """Health, audit head and counts. Exit 1 when the daemon is degraded."""
     found = await shell.call(endpoints.STATUS, Empty())
+    signed = found.checkpoint
     pairs = (
         ("state", found.state),
         ("reasons", found.reasons),
@@ -37,7 +38,7 @@ async def show_status(shell: Shell) -> Exit | None:
         ("started", found.started_at),
         ("audit rows", found.audit_seq),
         ("audit head", found.audit_hash),
-        ("checkpoint", found.checkpoint),
+        ("checkpoint", f"{signed.size} rows at {signed.at}" if signed else None),
         ("counts", found.counts),
         *found.details.items(),
     )

@@ -51,9 +51,9 @@ async def enable(
         bool, typer.Option("--strict-names", help="Refuse instead of excluding tools.")
     ] = False,
     allow: Annotated[
-        Literal["read", "write", "all"],
-        typer.Option("--allow", help="Tiers that the baseline policy permits."),
-    ] = "read",
+        Literal["read", "write", "all"] | None,
+        typer.Option("--allow", help="Tiers that the baseline policy permits, with prompts."),
+    ] = None,
 ) -> None:
     """Enable a connector on an agent, discover its tools, seed its baseline policy."""
     request = services.ServicePut(
@@ -107,7 +107,7 @@ async def discover(
         ("changed", found.changed),
         ("removed", found.removed),
         ("excluded", tuple(item.tool for item in found.excluded)),
-        ("note", found.note),
+        ("broken policies", tuple(item.policy for item in found.broken)),
     )
     shell.show(found, facts(pairs))
 

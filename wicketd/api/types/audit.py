@@ -118,7 +118,7 @@ class FacetsAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Values for completion. `kind`: which; `q`: part of the value."""
 
     agent: str | None = None
-    kind: Literal["service", "tool", "member", "policy", "session", "key"] | None = None
+    kind: Literal["service", "tool", "member", "policy", "key", "kind", "reason"] | None = None
     q: str | None = None
     limit: Limit = 100
 
@@ -128,11 +128,10 @@ class Facet(Struct, frozen=True, kw_only=True):
 
     kind: str
     value: str
-    last_seq: int
 
 
 class Facets(Struct, frozen=True, kw_only=True):
-    """Newest first."""
+    """By kind, of each the most recent first."""
 
     items: tuple[Facet, ...]
 

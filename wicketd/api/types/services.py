@@ -94,7 +94,8 @@ class ServicePut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `dry_run` only reports; `strict_names` refuses instead of excluding.
 
-    `allow`: the tiers that the baseline policy permits.
+    `allow`: the tiers up to which the baseline policy goes, with prompts and resources; None: tools
+    of the read tier alone.
     """
 
     agent: str
@@ -102,7 +103,7 @@ class ServicePut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     enabled: bool = True
     dry_run: bool = False
     strict_names: bool = False
-    allow: Allow = "read"
+    allow: Allow | None = None
 
 
 class ServiceRemove(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -155,13 +156,14 @@ class BrokenPolicy(Struct, frozen=True, kw_only=True):
 class EnableReport(Struct, frozen=True, kw_only=True):
     """What enabling did, or with `dry_run` would do."""
 
-    service: Service | None
+    service: Service
     applied: bool
     tools: tuple[Tool, ...]
     excluded: tuple[Excluded, ...]
     broken: tuple[BrokenPolicy, ...]
     baselines: tuple[str, ...]
     """Keys of the baseline policies that were made."""
+    baseline_text: str | None
     note: str | None
 
 
@@ -180,8 +182,8 @@ class Discovered(Struct, frozen=True, kw_only=True):
     changed: tuple[str, ...]
     removed: tuple[str, ...]
     excluded: tuple[Excluded, ...]
+    broken: tuple[BrokenPolicy, ...]
     total: int
-    note: str | None = None
 
 
 class TierSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from wicketd.api.types.audit import Checkpoint
+
 
 class Status(Struct, frozen=True, kw_only=True):
     """Health. `state`: "ok" or "degraded"; `reasons` are sentences."""
@@ -15,7 +17,7 @@ class Status(Struct, frozen=True, kw_only=True):
     audit_seq: int
     audit_hash: str | None
     audit_epoch: int
-    checkpoint: dict[str, Any] | None
+    checkpoint: Checkpoint | None
     counts: dict[str, int]
     details: dict[str, Any]
 

@@ -1,0 +1,30 @@
+"""The handlers of all resources by endpoint name; `admin.app` compares them with the table."""
+
+from typing import Final
+
+from wicketd.admin.routes import (
+    agents,
+    audit,
+    connections,
+    events,
+    keys,
+    members,
+    policies,
+    services,
+    sessions,
+    status,
+)
+from wicketd.admin.usecases import Handlers
+
+HANDLERS: Final[Handlers] = {
+    **status.HANDLERS,
+    **events.HANDLERS,
+    **agents.HANDLERS,
+    **services.HANDLERS,
+    **members.HANDLERS,
+    **keys.HANDLERS,
+    **connections.HANDLERS,
+    **policies.HANDLERS,
+    **sessions.HANDLERS,
+    **audit.HANDLERS,
+}
