@@ -81,6 +81,7 @@ class Response:
         self._inner = inner
         self._budget = budget
         self._held_bytes = 0
+        self._read_bytes = 0
         self.is_draining = False
         """Somebody else reads the rest and closes."""
         self.status = inner.status
@@ -101,8 +102,14 @@ class Response:
         declared = self._inner.content_length
         if declared is not None and declared > cap_bytes:
             raise Malformed("The answer is larger than its cap.", cap=cap)
-        parts = [chunk async for chunk in self.chunks(cap_bytes, cap)]
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+        chunk = await self._next(cap_bytes, cap)
+        if self.is_complete:
+            return chunk
+        parts = [chunk]
+        while chunk:
+            chunk = await self._next(cap_bytes, cap)
+            parts.append(chunk)
+        return b"".join(parts)
 
     async def chunks(self, cap_bytes: int, cap: str) -> AsyncIterator[bytes]:
         """Gives the body as it arrives, at most `cap_bytes`; `consumed` says they are done with.
@@ -110,21 +117,21 @@ class Response:
         Raises:
             Malformed: the body is longer or breaks off.
         """
-        total = 0
-        content = self._inner.content
-        while True:
-            try:
-                chunk = await content.readany()
-            except (aiohttp.ClientError, OSError) as error:
-                raise Malformed("The answer broke off.") from error
-            if not chunk:
-                return
-            total += len(chunk)
-            if total > cap_bytes:
-                raise Malformed("The answer is larger than its cap.", cap=cap)
-            await self._budget.take(len(chunk))
-            self._held_bytes += len(chunk)
+        while chunk := await self._next(cap_bytes, cap):
             yield chunk
+
+    async def _next(self, cap_bytes: int, cap: str) -> bytes:
+        """What has arrived since the last look, empty at the end."""
+        try:
+            chunk = await self._inner.content.readany()
+        except (aiohttp.ClientError, OSError) as error:
+            raise Malformed("The answer broke off.") from error
+        self._read_bytes += len(chunk)
+        if self._read_bytes > cap_bytes:
+            raise Malformed("The answer is larger than its cap.", cap=cap)
+        await self._budget.take(len(chunk))
+        self._held_bytes += len(chunk)
+        return chunk
 
     def consumed(self) -> None:
         """Says that no chunk given so far is buffered any more."""
@@ -270,6 +277,8 @@ def _fault(inner: aiohttp.ClientResponse) -> Malformed | None:
 
 
 def _parsed(url: str, guard: Guard) -> yarl.URL:
+    if not url.isprintable() or " " in url:
+        raise Unreachable("The URL holds a space or a control character.", is_written=False)
     try:
         parsed = yarl.URL(url)
     except ValueError as error:
