@@ -1,0 +1,172 @@
+"""Key files: which source counts, the file rule, and keys in the environment."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from wicketd.domain.errors import KeyringInvalid
+from wicketd.vault import key_file, keyring
+
+KEY = key_file.encode_key(bytes.fromhex("9f" * 16 + "01" * 16))
+
+
+def data(kid: str) -> bytes:
+    row = {
+        "kid": kid,
+        "alg": "A256GCM",
+        "created": "2026-11-24T00:00:00Z",
+        "state": "active",
+        "key": KEY,
+    }
+    return msgspec.json.encode({"v": 1, "active": kid, "keys": [row]})
+
+
+def file(path: Path, kid: str = "k1", mode: int = 0o600) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data(kid))
+    path.chmod(mode)
+    return path
+
+
+def descriptor(content: bytes) -> int:
+    reader, writer = os.pipe()
+    with os.fdopen(writer, "wb") as pipe:
+        pipe.write(content)
+    return reader
+
+
+def test_the_credential_comes_before_path_and_descriptor(tmp_path: Path) -> None:
+    file(tmp_path / "c" / "server.keyring", "credential")
+    path = file(tmp_path / "f", "path")
+    fd = descriptor(data("fd"))
+    environ = {"CREDENTIALS_DIRECTORY": str(tmp_path / "c"), "WICKET_KEYRING_FD": str(fd)}
+    assert keyring.load(path, environ).active == "credential"
+    assert keyring.load(path, environ).source == "credential server.keyring"
+    environ["CREDENTIALS_DIRECTORY"] = str(tmp_path / "empty")
+    assert keyring.load(path, environ).active == "path"
+    assert keyring.load(None, environ).active == "fd"
+
+
+def test_a_bad_first_source_is_not_passed_over(tmp_path: Path) -> None:
+    file(tmp_path / "c" / "server.keyring", mode=0o644)
+    good = file(tmp_path / "f")
+    with pytest.raises(KeyringInvalid, match="mode 0644"):
+        keyring.load(good, {"CREDENTIALS_DIRECTORY": str(tmp_path / "c")})
+
+
+def test_a_dangling_credential_link_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "server.keyring").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(KeyringInvalid, match="Cannot open"):
+        keyring.load(file(tmp_path / "f"), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+def test_a_descriptor_is_read_once_and_closed() -> None:
+    fd = descriptor(data("k1"))
+    assert keyring.load(None, {"WICKET_KEYRING_FD": str(fd)}).source == f"descriptor {fd}"
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
+
+
+@pytest.mark.parametrize("number", ["", "x", "-1", "2", "99999", "9" * 30])
+def test_a_number_that_is_no_open_descriptor_refuses(number: str) -> None:
+    with pytest.raises(KeyringInvalid):
+        keyring.load(None, {"WICKET_KEYRING_FD": number})
+
+
+def test_no_source_at_all_refuses_with_the_command_that_makes_one() -> None:
+    with pytest.raises(KeyringInvalid) as caught:
+        keyring.load(None, {})
+    assert "wicketd init" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600])
+def test_only_the_two_private_modes_are_read(tmp_path: Path, mode: int) -> None:
+    assert keyring.load(file(tmp_path / "f", mode=mode), {}).active == "k1"
+
+
+@pytest.mark.parametrize("mode", [0o440, 0o640, 0o604, 0o644, 0o660, 0o700, 0o1600, 0o4600, 0o200])
+def test_any_other_mode_refuses_and_says_how_to_mend_it(tmp_path: Path, mode: int) -> None:
+    path = file(tmp_path / "f", mode=mode)
+    with pytest.raises(KeyringInvalid) as caught:
+        keyring.load(path, {})
+    if os.geteuid() == 0:  # else opening already failed for want of a read bit
+        assert "chmod 0600" in (caught.value.hint or "")
+
+
+def test_a_link_refuses(tmp_path: Path) -> None:
+    file(tmp_path / "f")
+    (tmp_path / "link").symlink_to(tmp_path / "f")
+    with pytest.raises(KeyringInvalid, match="Cannot open"):
+        keyring.load(tmp_path / "link", {})
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir], ids=["fifo", "directory"])
+def test_something_else_than_a_regular_file_refuses_without_waiting(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "x")
+    with pytest.raises(KeyringInvalid):
+        keyring.load(tmp_path / "x", {})
+
+
+def test_a_missing_file_refuses(tmp_path: Path) -> None:
+    with pytest.raises(KeyringInvalid, match="No such file"):
+        keyring.load(tmp_path / "x", {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_foreign_owner_refuses(tmp_path: Path) -> None:
+    path = file(tmp_path / "f")
+    os.chown(path, 12345, 12345)
+    with pytest.raises(KeyringInvalid, match="uid 12345"):
+        keyring.load(path, {})
+
+
+def test_a_file_past_64_kib_refuses(tmp_path: Path) -> None:
+    path = file(tmp_path / "f")
+    path.write_bytes(b" " * 65_536 + b"{}")
+    with pytest.raises(KeyringInvalid, match="64 KiB"):
+        keyring.load(path, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WICKET_KEYRING", data("k1").decode()),
+        ("WICKET_KEYRING_KEY", KEY),
+        ("WICKET_KEY", KEY + "="),
+        ("WICKET_AUDIT_KEY", "ab" * 32),
+        ("ANYTHING", ' {"v":1, "keys":[]}'),
+        ("ANYTHING", '"alg":"Ed25519"'),
+    ],
+)
+@pytest.mark.requirement("FC15")
+def test_key_material_as_environment_value_refuses_and_is_not_quoted(
+    tmp_path: Path, name: str, value: str
+) -> None:
+    with pytest.raises(KeyringInvalid) as caught:
+        keyring.load(file(tmp_path / "f"), {name: value})
+    assert name in caught.value.message
+    assert value not in caught.value.message + (caught.value.hint or "")
+
+
+def test_paths_and_foreign_values_in_the_environment_are_fine(tmp_path: Path) -> None:
+    environ = {"WICKET_KEYRING": "/etc/wicket/server.keyring", "SHA": "ab" * 32, "JSON": '{"a":1}'}
+    assert keyring.load(file(tmp_path / "f"), environ).active == "k1"
+
+
+def test_the_audit_key_has_its_own_names(tmp_path: Path) -> None:
+    row = {"kid": "a1", "alg": "Ed25519", "created": "2026-11-24T00:00:00Z", "key": KEY}
+    content = msgspec.json.encode({"v": 1, "active": "a1", "keys": [row]})
+    path = tmp_path / "audit.key"
+    path.write_bytes(content)
+    path.chmod(0o400)
+    assert keyring.load_audit_key(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).kid == "a1"
+    assert keyring.load_audit_key(path, {}).source == str(path)
+    fd = descriptor(content)
+    assert keyring.load_audit_key(None, {"WICKET_AUDIT_KEY_FD": str(fd)}).kid == "a1"
+    with pytest.raises(KeyringInvalid, match="no audit key"):
+        keyring.load_audit_key(None, {})

@@ -1,0 +1,4 @@
+"""Keys and ciphertexts: keyring, envelopes, member keys, token layers.
+
+Pure but for reading the key files.
+"""
