@@ -293,14 +293,21 @@ async def test_a_newer_schema_is_refused(path: Path, clock: FakeClock) -> None:
         await SqliteDatabase.open(path, clock)
 
 
-@pytest.mark.requirement("FC10")
-async def test_a_corrupt_file_is_refused(path: Path, clock: FakeClock) -> None:
+async def _damage(path: Path, clock: FakeClock, table: str) -> None:
+    """Overwrites the root page of one table that the start itself does not read."""
     db = await SqliteDatabase.open(path, clock)
-    await run(db, *(_put(n) for n in range(200)))
+    query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+    page = await db.maintain(lambda c: c.execute(query, (table,)).fetchone()[0])
     await db.close()
     content = bytearray(path.read_bytes())
-    content[8192:-4096] = b"\xa5" * (len(content) - 12288)
+    content[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
     path.write_bytes(content)
+
+
+@pytest.mark.requirement("FC10")
+@pytest.mark.parametrize("table", ["accounts", "audit"])
+async def test_a_damaged_table_is_refused(path: Path, clock: FakeClock, table: str) -> None:
+    await _damage(path, clock, table)
     with pytest.raises(StorageBroken):
         await SqliteDatabase.open(path, clock)
 
@@ -312,13 +319,22 @@ async def test_a_file_that_is_no_database_is_refused(path: Path, clock: FakeCloc
         await SqliteDatabase.open(path, clock)
 
 
+@pytest.mark.parametrize(("table", "is_refused"), [("accounts", True), ("audit_args", False)])
 async def test_a_large_file_is_checked_but_for_the_growing_tables(
-    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+    path: Path,
+    clock: FakeClock,
+    monkeypatch: pytest.MonkeyPatch,
+    table: str,
+    *,
+    is_refused: bool,
 ) -> None:
+    await _damage(path, clock, table)
     monkeypatch.setattr("wicketd.storage.db._FULL_CHECK_BYTES", 0)
-    db = await SqliteDatabase.open(path, clock)
-    await run(db, _put(1))
-    await db.close()
+    if is_refused:
+        with pytest.raises(StorageBroken):
+            await SqliteDatabase.open(path, clock)
+    else:
+        await (await SqliteDatabase.open(path, clock)).close()
 
 
 @pytest.mark.requirement("P4")

@@ -17,7 +17,11 @@ _BAD: Query[str] = Query("SELECT * FROM nowhere", (), lambda row: str(row[0]))
 
 async def test_more_reads_than_connections_are_all_answered(db: SqliteDatabase) -> None:
     await run(db, meta.put("a", "1"))
-    found = await asyncio.gather(*(db.one(meta.get("a")) for _ in range(50)))
+
+    async def read() -> str | None:
+        return await db.one(meta.get("a"))
+
+    found = await asyncio.gather(*(read() for _ in range(50)))
     assert found == ["1"] * 50
 
 
