@@ -101,6 +101,18 @@ EDGES: Final = (
         Edge(
             ConnectionState.PENDING, ConnectionState.NEEDS_RECONNECT, "break", "connection.broken"
         ),
+        Edge(
+            ConnectionState.NEEDS_RECONNECT,
+            ConnectionState.PENDING,
+            "restore_pending",
+            "connection.restored",
+        ),
+        Edge(
+            ConnectionState.NEEDS_RECONNECT,
+            ConnectionState.SEALED,
+            "restore_sealed",
+            "connection.restored",
+        ),
     )
     + tuple(
         Edge(source, ConnectionState.REVOKED, "revoke", "connection.revoked")

@@ -1,0 +1,1 @@
+"""Use cases: each checks, writes and audits in one transaction, then makes the change hold."""

@@ -1,0 +1,349 @@
+"""One agent's policy set: read and verified, compiled with its changes, written, put in force.
+
+Every use case that changes a set goes through here, in this order, so that what compiled is exactly
+what is written and what is in force (policy spec, 3.2). Invariant: a set whose revision does not
+verify is never built upon (section 4), so an edited database is not blessed by the next save.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Protocol
+
+from wicketd.connectors.catalogue import Catalogue
+from wicketd.domain.actor import Actor
+from wicketd.domain.agents import Agent, Trust
+from wicketd.domain.catalogue import ServiceState, ServiceView
+from wicketd.domain.errors import PolicyInvalid, Unhealthy
+from wicketd.domain.ids import AgentId, MemberId, PolicyRevision
+from wicketd.domain.json import JsonObject
+from wicketd.domain.policies import PolicyVersion, Problem, Reason
+from wicketd.policy import engine, lexer
+from wicketd.policy.checks import Scope
+from wicketd.policy.engine import Snapshot
+from wicketd.policy.schema import CedarSchema, render
+from wicketd.policy.stack import BigStack
+from wicketd.services import rules, views
+from wicketd.services.builtin import status_view
+from wicketd.services.desk import Desk, Unit
+from wicketd.services.discovery import is_changed
+from wicketd.services.events import Topic
+from wicketd.services.revision_seal import RevisionSeal
+from wicketd.services.versions import Draft, Edit, first
+from wicketd.services.views import ServiceTools
+from wicketd.storage import agents, policies, services
+
+
+class Checker(Protocol):
+    """The policy child: the only process that reads text nobody has read before."""
+
+    async def check(self, schema_text: str, text: str, scope: Scope) -> list[Problem]:
+        """Problems of a text under a schema; no error among them: it may be saved."""
+
+    async def format(self, text: str) -> str:
+        """The text in the one layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRules:
+    """Settings of sets. `hold_changed`: tools that differ from what was acknowledged are denied."""
+
+    status_tool: bool = True
+    hold_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetNow:
+    """A set as stored: the agent at its revision, its current records, its services."""
+
+    agent: Agent
+    records: tuple[PolicyVersion, ...]
+    views: Mapping[str, ServiceView]
+
+    def record(self, key: str) -> PolicyVersion | None:
+        """The live record with this key."""
+        return next((one for one in self.records if one.key == key), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A set that compiled and waits for its transaction."""
+
+    now: SetNow
+    edits: tuple[Edit, ...]
+    records: tuple[PolicyVersion, ...]
+    views: Mapping[str, ServiceView]
+    engine: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTools:
+    """What works on texts: the child that checks them, the thread and the seal for whole sets."""
+
+    checker: Checker
+    stack: BigStack
+    seal: RevisionSeal
+
+
+class PolicySets:
+    """Reads, compiles, writes and swaps the sets of agents."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        tools: PolicyTools,
+        catalogue: Callable[[], Catalogue],
+        settings: SetRules | None = None,
+    ) -> None:
+        self._desk = desk
+        self._tools = tools
+        self._catalogue = catalogue
+        self._settings = settings or SetRules()
+
+    def built_in(self) -> dict[str, ServiceView]:
+        """What every agent has before any service is enabled."""
+        return {views.BUILT_IN_KEY: status_view()} if self._settings.status_tool else {}
+
+    def views_of(
+        self, rows: Iterable[ServiceTools], records: Iterable[PolicyVersion]
+    ) -> dict[str, ServiceView]:
+        """The views of stored services under the catalogue in force, the built-in one included."""
+        return self.built_in() | views.views(rows, self._catalogue(), records)
+
+    async def views_now(self, agent_id: AgentId) -> dict[str, ServiceView]:
+        """The views of the agent's services, for reading only: the set is not verified."""
+        records = await self._desk.db.all(policies.current(agent_id))
+        return self.views_of(await self.services(agent_id), records)
+
+    async def services(self, agent_id: AgentId) -> list[ServiceTools]:
+        """The agent's services that are not removed, with all their tools."""
+        rows = await self._desk.db.all(services.of_agent(agent_id))
+        return [
+            (row, await self._desk.db.all(services.tools(row.id)))
+            for row in rows
+            if row.state is not ServiceState.REMOVED
+        ]
+
+    async def read(self, agent: Agent) -> SetNow:
+        """The stored set, verified against its revision.
+
+        Raises:
+            Unhealthy: the records are not those that the revision sealed.
+        """
+        records = tuple(await self._desk.db.all(policies.current(agent.id)))
+        await self._verify(agent, records)
+        seen = self.views_of(await self.services(agent.id), records)
+        return SetNow(agent, records, seen)
+
+    async def load(self, agent: Agent) -> tuple[Mapping[str, ServiceView], Snapshot]:
+        """The stored set, verified and compiled: what a start or rebuild puts in force.
+
+        Raises:
+            Unhealthy: it does not verify, or the engine refuses the schema.
+            PolicyInvalid: a stored text is refused.
+        """
+        prepared = await self.prepare(await self.read(agent), ())
+        return prepared.views, prepared.engine
+
+    async def prepare(
+        self, now: SetNow, edits: Sequence[Edit], new_views: Mapping[str, ServiceView] | None = None
+    ) -> Prepared:
+        """Compiles the set as `edits` leave it; `new_views`: where the services change too.
+
+        Raises:
+            PolicyInvalid: a text is refused, or the set is over its caps.
+            Unhealthy: the engine refuses the schema.
+        """
+        records = _applied(now.records, edits)
+        seen = now.views if new_views is None else new_views
+        schema = render(list(seen.values()))
+        revision = PolicyRevision(now.agent.policy_revision + (1 if edits else 0))
+        previous = self._desk.snapshots.engine_of(now.agent.id)
+
+        def compiled() -> Snapshot:
+            return engine.compile_set(now.agent.key, records, schema, revision, previous=previous)
+
+        try:
+            snapshot = await self._tools.stack.run(compiled)
+        except ValueError as error:
+            message = (
+                f"The tools of {now.agent.key} give a schema that the policy engine refuses. "
+                "Disable the service that changed last."
+            )
+            raise Unhealthy(message) from error
+        held = self._held(schema, seen)
+        return Prepared(now, tuple(edits), records, seen, snapshot.with_blocked(held))
+
+    def commit(self, unit: Unit, prepared: Prepared) -> Agent:
+        """Writes versions, sealed revision and audit rows; gives the agent at its new revision.
+
+        Raises:
+            RevisionMoved: the agent's set changed since it was read.
+        """
+        agent = prepared.now.agent
+        if not prepared.edits:
+            return agent
+        if unit.tx.run(agents.bump_revision(agent.id, agent.policy_revision)) == 0:
+            raise rules.moved(agent.policy_revision + 1)
+        for edit in prepared.edits:
+            _write(unit, edit)
+        stamp, cause = prepared.engine.stamp, prepared.edits[0].cause
+        row = self._tools.seal.row(unit, agent.id, stamp, prepared.records, cause)
+        unit.tx.run(policies.insert_revision(row))
+        return replace(agent, policy_revision=stamp.revision)
+
+    def put_in_force(self, prepared: Prepared, agent: Agent) -> None:
+        """Swaps the compiled set in and tells listeners; nothing can fail here."""
+        self._desk.snapshots.swap(agent, prepared.views, prepared.engine)
+        if prepared.edits:
+            data: JsonObject = {
+                "agent": agent.key,
+                "revision": agent.policy_revision,
+                "policies": [edit.key for edit in prepared.edits],
+            }
+            self._desk.events.publish(Topic.POLICIES, data, agent.id)
+
+    async def problems(self, now: SetNow, text: str, scope: MemberId | None) -> Sequence[Problem]:
+        """What stands against a text, errors first; the guard comes before everything."""
+        findings = lexer.guard(text)
+        if findings:
+            return [_problem(text, finding) for finding in findings]
+        schema = render(list(now.views.values()))
+        may_permit = scope is not None or now.agent.trust is Trust.TRUSTED
+        asked = Scope.of(now.agent.key, schema, may_permit=may_permit)
+        return await self._tools.checker.check(schema.text, text, asked)
+
+    async def require_valid(self, now: SetNow, text: str, scope: MemberId | None) -> None:
+        """Lets a text pass that may be in force.
+
+        Raises:
+            PolicyInvalid: it has errors; `details` holds every problem.
+        """
+        problems = await self.problems(now, text, scope)
+        if any(problem.severity == "error" for problem in problems):
+            raise invalid(problems)
+
+    async def broken(self, now: SetNow) -> dict[str, str]:
+        """Enabled records that no longer fit the views of `now`, by key, with the first error."""
+        found: dict[str, str] = {}
+        for record in now.records:
+            if not record.enabled:
+                continue
+            problems = await self.problems(now, record.text, record.scope_member_id)
+            errors = [problem for problem in problems if problem.severity == "error"]
+            if errors:
+                found[record.key] = errors[0].message
+        return found
+
+    async def format(self, text: str) -> str:
+        """The text in the one layout.
+
+        Raises:
+            PolicyInvalid: guard or parser refuse it.
+        """
+        findings = lexer.guard(text)
+        if findings:
+            raise invalid([_problem(text, finding) for finding in findings])
+        return await self._tools.checker.format(text)
+
+    async def firsts(self, actor: Actor, agent_id: AgentId, drafts: Iterable[Draft]) -> list[Edit]:
+        """First versions of the drafts whose key neither is nor was in use."""
+        return [
+            first(self._desk, actor, agent_id, draft)
+            for draft in drafts
+            if await self._desk.db.one(policies.key_in_use(agent_id, draft.key)) is None
+        ]
+
+    def _held(
+        self, schema: CedarSchema, seen: Mapping[str, ServiceView]
+    ) -> dict[tuple[str, str], Reason]:
+        """Actions of tools that changed and wait for an acknowledgement, where that is the rule."""
+        if not self._settings.hold_changed:
+            return {}
+        changed = {
+            (view.key, tool.name)
+            for view in seen.values()
+            for tool in view.tools
+            if is_changed(tool)
+        }
+        return {
+            shape.action: Reason.TOOL_HELD for at, shape in schema.shapes.items() if at in changed
+        }
+
+    async def _verify(self, agent: Agent, records: Sequence[PolicyVersion]) -> None:
+        if agent.policy_revision == 0 and not records:
+            return
+        stored = await self._desk.db.one(policies.revision(agent.id, agent.policy_revision))
+        if stored is not None and self._tools.seal.holds(agent, records, stored):
+            return
+        data: JsonObject = {"alarm": "policy_set_altered", "agent": agent.key}
+        self._desk.events.publish(Topic.STATUS, data, agent.id)
+        message = (
+            f"The stored policies of {agent.key} are not those that were saved, so nothing is "
+            "built on them. Restore the database from a backup."
+        )
+        raise Unhealthy(message, hint="wicketd restore FILE")
+
+
+def invalid(problems: Sequence[Problem]) -> PolicyInvalid:
+    """The refusal of a text, with every finding."""
+    count = sum(problem.severity == "error" for problem in problems)
+    noun = "an error" if count == 1 else f"{count} errors"
+    details = [asdict(problem) for problem in problems]
+    return PolicyInvalid(f"The policy has {noun}. Correct it and save again.", details=details)
+
+
+def _problem(text: str, finding: lexer.Finding) -> Problem:
+    line, col = lexer.line_col(text, finding.start)
+    return Problem(
+        severity="error",
+        code=finding.code,
+        message=finding.message,
+        engine_message=None,
+        start=finding.start,
+        end=finding.end,
+        line=line,
+        col=col,
+        statement=None,
+    )
+
+
+def _applied(records: Sequence[PolicyVersion], edits: Sequence[Edit]) -> tuple[PolicyVersion, ...]:
+    by_key = {record.key: record for record in records}
+    for edit in edits:
+        if edit.after is None:
+            by_key.pop(edit.key, None)
+        else:
+            by_key[edit.key] = edit.after
+    return tuple(by_key[key] for key in sorted(by_key))
+
+
+def _write(unit: Unit, edit: Edit) -> None:
+    before, after = edit.before, edit.after
+    if before is None and after is not None:
+        unit.tx.run(policies.insert_policy(after))
+    if after is not None:
+        unit.tx.run(policies.insert_version(after))
+        unit.tx.run(policies.set_current(after.policy_id, after.version))
+    elif before is not None:
+        unit.tx.run(policies.mark_deleted(before.policy_id, unit.desk.clock.now_ms()))
+    record = after or before
+    unit.audit(
+        edit.kind,
+        edit.key,
+        before=None if before is None else _facts(before),
+        after=None if after is None else _facts(after),
+        agent_id=None if record is None else record.agent_id,
+        member_id=None if record is None else record.scope_member_id,
+    )
+
+
+def _facts(record: PolicyVersion) -> JsonObject:
+    """What a row says of a version; its text is found under policy and version."""
+    return {
+        "version": record.version,
+        "name": record.name,
+        "sha256": record.sha256.hex(),
+        "enabled": record.enabled,
+        "mode": record.mode.value,
+        "note": record.note,
+    }

@@ -1,0 +1,168 @@
+"""Takes one edge of a key's or connection's life cycle inside a transaction.
+
+Check, row and audit row go together. Counterpart: the EDGES tables of `domain`; a transition that
+is not in them raises `Conflict` and writes nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from wicketd.domain.connections import EDGES as CONNECTION_EDGES
+from wicketd.domain.connections import Connection, ConnectionState
+from wicketd.domain.ids import Revision
+from wicketd.domain.json import Json
+from wicketd.domain.lifecycle import Edge, take
+from wicketd.domain.members import KEY_EDGES, KeyState, MemberKey
+from wicketd.services.desk import Unit
+from wicketd.storage import connections, keys
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A connection with the key of its service, as audit rows name it."""
+
+    connection: Connection
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a connection holds after a transition; the default is: nothing.
+
+    `generation` None: it stays.
+    """
+
+    pending_ct: bytes | None = None
+    pending_expires_at: int | None = None
+    sealed_ct: bytes | None = None
+    sealed_suite: int | None = None
+    outer_kid: str | None = None
+    sealed_key_id: str | None = None
+    generation: int | None = None
+
+
+DESTROYED = Contents()
+
+
+def contents(connection: Connection) -> Contents:
+    """What the connection holds now."""
+    return Contents(
+        connection.pending_ct,
+        connection.pending_expires_at,
+        connection.sealed_ct,
+        connection.sealed_suite,
+        connection.outer_kid,
+        connection.sealed_key_id,
+        connection.generation,
+    )
+
+
+def move_connection(
+    unit: Unit, held: Held, trigger: str, holds: Contents = DESTROYED, reason: str | None = None
+) -> Connection:
+    """Writes the connection after `trigger` with its audit row, and gives it.
+
+    `reason`: why it broke.
+
+    Raises:
+        Conflict: its state has no such edge.
+    """
+    connection = held.connection
+    edge = take(CONNECTION_EDGES, connection.state, trigger, "connection")
+    held_now = _holding(connection, holds, reason, unit.desk.clock.now_ms())
+    after = replace(held_now, state=ConnectionState(edge.target))
+    unit.tx.run(connections.put(after))
+    _audit_connection(unit, Held(after, held.service), edge)
+    return after
+
+
+def open_connection(unit: Unit, held: Held, trigger: str, holds: Contents) -> Connection:
+    """Writes a connection that did not exist, with its audit row. `held`: with the id it will have.
+
+    Raises:
+        Conflict: none may begin like this.
+    """
+    edge = take(CONNECTION_EDGES, None, trigger, "connection")
+    filled = _holding(held.connection, holds, None, held.connection.created_at)
+    after = replace(filled, state=ConnectionState(edge.target), rev=held.connection.rev)
+    unit.tx.run(connections.put(after))
+    _audit_connection(unit, Held(after, held.service), edge)
+    return after
+
+
+def end_key(unit: Unit, key: MemberKey, trigger: str, reason: str | None) -> Callable[[], None]:
+    """Ends an active key and its tool sessions; what it gives runs after the commit.
+
+    Raises:
+        Conflict: the key ended before.
+    """
+    edge = take(KEY_EDGES, key.state, trigger, "key")
+    kind = KeyState(edge.target)
+    at_ms, by = unit.desk.clock.now_ms(), unit.actor.label()
+    unit.tx.run(keys.end(key.id, at_ms, kind, reason, by))
+    unit.audit(
+        edge.audit,
+        key.key_id,
+        before={"state": key.state.value},
+        after={"state": kind.value, "reason": reason},
+        agent_id=key.agent_id,
+        member_id=key.member_id,
+        key_id=key.key_id,
+    )
+    return unit.desk.sessions.end_of_key(unit.tx, key.id)
+
+
+def rewrite(unit: Unit, held: Held, holds: Contents, reason: str | None) -> Connection:
+    """Replaces what a broken connection still holds; no transition, so no audit row."""
+    after = _holding(held.connection, holds, reason, unit.desk.clock.now_ms())
+    unit.tx.run(connections.put(after))
+    return after
+
+
+def break_sealed(unit: Unit, held: Sequence[Held], reason: str) -> None:
+    """Destroys what only an ended key could open: sealed connections need a new sign-in."""
+    for one in held:
+        if one.connection.state is ConnectionState.SEALED:
+            move_connection(unit, one, "break", reason=reason)
+        elif one.connection.sealed_ct is not None:
+            rewrite(unit, one, DESTROYED, reason)
+
+
+def revoke_all(unit: Unit, held: Sequence[Held]) -> None:
+    """Revokes and destroys every connection that is not revoked yet."""
+    for one in held:
+        if one.connection.state is not ConnectionState.REVOKED:
+            move_connection(unit, one, "revoke")
+
+
+def _holding(connection: Connection, holds: Contents, reason: str | None, at_ms: int) -> Connection:
+    return replace(
+        connection,
+        pending_ct=holds.pending_ct,
+        pending_expires_at=holds.pending_expires_at,
+        sealed_ct=holds.sealed_ct,
+        sealed_suite=holds.sealed_suite,
+        outer_kid=holds.outer_kid,
+        sealed_key_id=holds.sealed_key_id,
+        generation=connection.generation if holds.generation is None else holds.generation,
+        error=reason,
+        updated_at=at_ms,
+        rev=Revision(connection.rev + 1),
+    )
+
+
+def _audit_connection(unit: Unit, held: Held, edge: Edge) -> None:
+    after = held.connection
+    facts: dict[str, Json] = {"state": after.state.value, "generation": after.generation}
+    if after.error is not None:
+        facts["reason"] = after.error
+    unit.audit(
+        edge.audit,
+        after.id,
+        before=None if edge.source is None else {"state": edge.source.value},
+        after=facts,
+        agent_id=after.agent_id,
+        member_id=after.member_id,
+        key_id=after.sealed_key_id,
+        service=held.service,
+    )
