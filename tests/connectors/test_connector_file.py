@@ -206,6 +206,6 @@ def test_what_is_no_toml_is_refused(data: bytes) -> None:
 
 @pytest.mark.parametrize("field", list(HEAD))
 def test_a_missing_field_is_named(field: str) -> None:
+    changes: dict[str, Any] = {field: ""}
     with pytest.raises(ConfigInvalid, match=field):
-        changes: dict[str, Any] = {field: ""}
         parse_connector(text(**changes), "f")
