@@ -158,7 +158,7 @@ def test_a_replay_stays_within_its_bytes(sizes: list[int]) -> None:
 
 def test_a_shelf_keeps_a_stream_five_minutes_behind_its_end() -> None:
     shelf = Shelf()
-    shelf.open("aaaaaaaa").ended_at_ms = 1000
+    shelf.open("aaaaaaaa").kept_from_ms = 1000
     assert shelf.tidy(1000 + REPLAY_KEPT_MS) == []
     assert shelf.tidy(1001 + REPLAY_KEPT_MS) == ["aaaaaaaa"]
     assert shelf.find("aaaaaaaa") is None
@@ -169,7 +169,7 @@ def test_a_full_shelf_drops_ended_streams_first_then_empties_the_largest() -> No
     streams = [shelf.open(f"{number:08}") for number in range(10)]
     for stream in streams:
         stream.add(b"x" * (REPLAY_BYTES - 100))
-    streams[3].ended_at_ms = 1
+    streams[3].kept_from_ms = 1
     assert shelf.tidy(2) == ["00000003"]
     held = [shelf.find(f"{number:08}") for number in range(10)]
     assert sum(replay.size_bytes for replay in held if replay is not None) <= SHELF_BYTES

@@ -231,7 +231,7 @@ class Session:
 
     def _request_arrived(self, event: RequestArrived) -> list[SessionCommand]:
         if event.front_id in self._in_flight:
-            return [Refuse(RefusalKind.SHAPE)]
+            return [Refuse(RefusalKind.ID_IN_FLIGHT)]
         self._in_flight[event.front_id] = not event.is_initialize
         return self._alive(event.at_ms)
 

@@ -145,6 +145,8 @@ class LegacySession:
         if place is None or stream is None or stream.replay is None:
             return None
         stream.detach()
+        if not stream.is_ended:
+            stream.replay.kept_from_ms = None
         missed = stream.replay.after(place[1])
         return None if missed is None else (stream, stream.open(missed))
 
@@ -154,6 +156,7 @@ class LegacySession:
             return
         stream.detach()
         if stream.replay is not None:
+            stream.replay.kept_from_ms = self._now()
             self.run(machine.StreamClosed(stream.replay.stream, self._now()))
         self.tidy()
 
@@ -161,7 +164,7 @@ class LegacySession:
         """Nothing more comes on the stream; its last events are kept for 5 minutes."""
         stream.end()
         if stream.replay is not None:
-            stream.replay.ended_at_ms = self._now()
+            stream.replay.kept_from_ms = self._now()
         self.tidy()
 
     def forget(self, stream: EventStream) -> None:

@@ -222,8 +222,8 @@ class Replay:
     def __init__(self, stream: str) -> None:
         self.stream = stream
         self.size_bytes = 0
-        self.ended_at_ms: int | None = None
-        """Since when nothing more is added."""
+        self.kept_from_ms: int | None = None
+        """Since when it only waits: its stream ended, or lost its connection."""
         self._next = 0
         self._lost = -1
         self._events: deque[tuple[int, bytes]] = deque()
@@ -287,14 +287,14 @@ class Shelf:
         gone = [
             name
             for name, replay in self._replays.items()
-            if replay.ended_at_ms is not None and at_ms - replay.ended_at_ms > REPLAY_KEPT_MS
+            if replay.kept_from_ms is not None and at_ms - replay.kept_from_ms > REPLAY_KEPT_MS
         ]
         for name in gone:
             del self._replays[name]
         while sum(replay.size_bytes for replay in self._replays.values()) > SHELF_BYTES:
-            ended = [replay for replay in self._replays.values() if replay.ended_at_ms is not None]
+            ended = [replay for replay in self._replays.values() if replay.kept_from_ms is not None]
             if ended:
-                oldest = min(ended, key=lambda replay: replay.ended_at_ms or 0)
+                oldest = min(ended, key=lambda replay: replay.kept_from_ms or 0)
                 gone.append(oldest.stream)
                 del self._replays[oldest.stream]
             else:
