@@ -191,9 +191,13 @@ def connector(url: str, extra: str = "", credential: str = '{ kind = "none" }') 
     text = f"""
 key = "demo"
 name = "Demo"
-transport = {{ kind = "streamable-http", url = "{url}", allow_networks = ["127.0.0.0/8", "::1/128"], insecure_http = true }}
 credential = {credential}
 {extra}
+[transport]
+kind = "streamable-http"
+url = "{url}"
+allow_networks = ["127.0.0.0/8", "::1/128"]
+insecure_http = true
 """
     return parse_connector(text.encode(), "test")
 

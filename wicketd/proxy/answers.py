@@ -29,19 +29,13 @@ def event_of(
     failure = refusal_of(heard, service)
     if failure is not None:
         return Failed(at_s, job, How.FINAL, failure)
-    invalid = failures.invalid(service, status=heard.status)
-    if heard.status == 404 and session is not None and session.id is not None:
-        return Failed(at_s, job, How.SESSION_GONE, invalid)
     if heard.has_ended_stream:
         return StreamEnded(at_s, job, heard.event_id, heard.retry_ms)
-    if heard.answer is None:
-        is_doubtful = session is None and heard.status >= 400
-        return Failed(at_s, job, How.ERA_WRONG if is_doubtful else How.FINAL, invalid)
-    how = _how(heard.answer, session)
-    if how is not None:
-        return Failed(at_s, job, how, invalid)
-    upstream_ms = int((at_s - began_s) * 1000)
-    return Answered(at_s, job, _answer(heard, heard.answer, upstream_ms))
+    how = _how(heard, session)
+    if how is None and heard.answer is not None:
+        upstream_ms = int((at_s - began_s) * 1000)
+        return Answered(at_s, job, _answer(heard, heard.answer, upstream_ms))
+    return Failed(at_s, job, how or How.FINAL, failures.invalid(service, status=heard.status))
 
 
 def refusal_of(heard: Heard, service: str) -> Failure | None:
@@ -60,8 +54,17 @@ def refusal_of(heard: Heard, service: str) -> Failure | None:
     return None
 
 
-def _how(answer: Message, session: Session | None) -> How | None:
-    """Why an answer with our id is none to pass on."""
+def _how(heard: Heard, session: Session | None) -> How | None:
+    """Why what was heard is no answer to pass on."""
+    if heard.status == 404 and session is not None and session.id is not None:
+        return How.SESSION_GONE
+    if heard.answer is None:
+        is_doubtful = session is None and heard.status >= 400
+        return How.ERA_WRONG if is_doubtful else How.FINAL
+    return _how_answered(heard.answer, session)
+
+
+def _how_answered(answer: Message, session: Session | None) -> How | None:
     if isinstance(answer.error, RpcError):
         if session is None and answer.error.code == HEADER_MISMATCH:
             return How.HEADERS_STALE

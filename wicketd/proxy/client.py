@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
-from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
+from wicketd.domain.calls import Answer, Call, Caller, Failure, RefusalKind
 from wicketd.domain.catalogue import Connector, HttpTransport, Tool, UpstreamEra
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
@@ -29,7 +29,8 @@ from wicketd.proxy.runner import Runner
 from wicketd.proxy.upstream import UpstreamMachine
 from wicketd.proxy.upstream_events import EraExpired
 
-LIST_DEADLINE_S: Final = 5.0
+LIST_DEADLINE_S: Final = 30.0
+"""Late answers are worth waiting for: who shows a list has a shorter deadline of its own."""
 _IDLE_S: Final = 30 * 60
 _SWEEP_S: Final = 60
 _PARAMS_KEPT: Final = 4096
@@ -99,16 +100,15 @@ class UpstreamClient:
 
     async def list_tools(
         self,
-        connector: Connector,
-        *,
         agent_id: AgentId,
-        member_id: MemberId | None,
+        connector: Connector,
+        caller: Caller | None,
         credential: Credential,
         deadline_s: float = LIST_DEADLINE_S,
     ) -> list[JsonObject]:
         """Lists a server's tools, all pages, as it sent them; unusable ones are left out.
 
-        `member_id` None: the daemon's own discovery. `credential` with header None: none is sent.
+        `caller` None: the daemon's own discovery. `credential` with header None: none is sent.
 
         Raises:
             SignInRejected: the server wants a credential, or refuses this one.
@@ -117,7 +117,7 @@ class UpstreamClient:
             Malformed: the list breaks the protocol or a cap.
         """
         route = self._route(connector)
-        lane = self._lane(agent_id, member_id, connector)
+        lane = self._lane(agent_id, None if caller is None else caller.member.id, connector)
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._pages(lane, route, credential)
@@ -186,10 +186,7 @@ class UpstreamClient:
             return False
         try:
             tools = await self.list_tools(
-                job.route.connector,
-                agent_id=call.caller.agent.id,
-                member_id=call.caller.member.id,
-                credential=job.credential,
+                call.caller.agent.id, job.route.connector, call.caller, job.credential
             )
         except Upstream:
             return False

@@ -40,7 +40,8 @@ class Route:
     def header_for(self, credential: Credential) -> Mapping[str, str] | None:
         """The one header that carries the credential; empty without one; None: it may not go there.
 
-        Compared is the very origin that is dialled (security spec, 2: destination binding).
+        Compared is the very origin that is dialled (security spec, section 2). The value
+        stands in the header as it is: who opened it has put it into the connector's format.
         """
         if credential.header is None or credential.value is None or self.destination is None:
             return _NO_HEADERS
@@ -51,8 +52,7 @@ class Route:
         value = credential.value.reveal()
         if not value.isascii() or not value.decode("ascii").isprintable():
             return None
-        text = self.connector.credential.format.replace("{token}", value.decode("ascii"))
-        return {credential.header: text}
+        return {credential.header: value.decode("ascii")}
 
 
 @dataclass(slots=True, eq=False)
