@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
-from wicketd.domain.calls import Answer, Call, Caller, Failure, RefusalKind
+from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
 from wicketd.domain.catalogue import Connector, HttpTransport, Tool, UpstreamEra
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
@@ -100,15 +100,16 @@ class UpstreamClient:
 
     async def list_tools(
         self,
-        agent_id: AgentId,
         connector: Connector,
-        caller: Caller | None,
+        agent_id: AgentId,
         credential: Credential,
+        *,
+        member_id: MemberId | None = None,
         deadline_s: float = LIST_DEADLINE_S,
     ) -> list[JsonObject]:
         """Lists a server's tools, all pages, as it sent them; unusable ones are left out.
 
-        `caller` None: the daemon's own discovery. `credential` with header None: none is sent.
+        `member_id` None: the daemon's own discovery. `credential` with header None: none is sent.
 
         Raises:
             SignInRejected: the server wants a credential, or refuses this one.
@@ -117,7 +118,7 @@ class UpstreamClient:
             Malformed: the list breaks the protocol or a cap.
         """
         route = self._route(connector)
-        lane = self._lane(agent_id, None if caller is None else caller.member.id, connector)
+        lane = self._lane(agent_id, member_id, connector)
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._pages(lane, route, credential)
@@ -186,7 +187,10 @@ class UpstreamClient:
             return False
         try:
             tools = await self.list_tools(
-                call.caller.agent.id, job.route.connector, call.caller, job.credential
+                job.route.connector,
+                call.caller.agent.id,
+                job.credential,
+                member_id=call.caller.member.id,
             )
         except Upstream:
             return False
