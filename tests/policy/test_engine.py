@@ -9,11 +9,13 @@ from wicketd.domain.agents import Trust
 from wicketd.domain.catalogue import Target
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.ids import PolicyRevision
-from wicketd.domain.policies import Effect, Mode, Reason
+from wicketd.domain.policies import Effect, Mode, PolicyVersion, Reason
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import engine
+from wicketd.policy import engine, lexer
+from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.encode import Encoded
 from wicketd.policy.entities import Kind
+from wicketd.policy.lru import Lru
 
 PERMIT_ALL = "permit (principal, action, resource);"
 OVERFLOW = (
@@ -98,7 +100,7 @@ def test_an_engine_error_denies_even_beside_an_allow() -> None:
     assert decision.errors
 
 
-def replace_calls(where: World, calls: int) -> engine.PolicyRequest:
+def replace_calls(where: World, calls: int) -> PolicyRequest:
     return replace(where.request("ops", "status"), session=SessionFacts(calls, 0, (), 0))
 
 
@@ -120,13 +122,17 @@ def test_an_unknown_time_zone_denies() -> None:
     assert engine.decide(world().snapshot(PERMIT_ALL), moved).reason is Reason.ENGINE_ERROR
 
 
+def unbuilt() -> engine.Slice:
+    raise AssertionError
+
+
 def test_a_statement_that_nobody_knows_denies() -> None:
     snapshot, request = world().snapshot(PERMIT_ALL), world().request("ops", "status")
     assert engine.decide(snapshot, request).allow
     key = (("OpsMCP::Action", "status"), None, False)
-    built = snapshot.slices.get(key, lambda: engine.Slice.of(None, []))  # type: ignore[arg-type]  # is kept
-    forgetful = engine.Lru[object, engine.Slice](8)
-    forgetful.get(key, lambda: engine.Slice.of(built.policies, []))
+    built = snapshot.slices.get(key, unbuilt)
+    forgetful: Lru[object, engine.Slice] = Lru(8)
+    forgetful.get(key, lambda: engine.Slice(built.policies, {}))
     decision = engine.decide(replace(snapshot, slices=forgetful), request)
     assert (decision.allow, decision.reason) == (False, Reason.ENGINE_ERROR)
 
@@ -190,7 +196,7 @@ class TestUntrusted:
         base = world()
         return replace(base, agent=replace(base.agent, trust=Trust.UNTRUSTED))
 
-    def own(self, text: str = PERMIT_ALL, mode: Mode = Mode.ENFORCE) -> engine.PolicyVersion:
+    def own(self, text: str = PERMIT_ALL, mode: Mode = Mode.ENFORCE) -> PolicyVersion:
         return make_record(text, "own", mode, scope=world().member.id)
 
     def test_nothing_is_evaluated_without_a_record_of_the_member(self) -> None:
@@ -285,7 +291,8 @@ def test_a_changed_member_is_seen_at_once() -> None:
 
 
 def test_an_ipv4_caller_over_ipv6_is_compared_as_ipv4() -> None:
-    text = 'permit (principal, action, resource) when { context.network.ip.isInRange(ip("10.0.0.0/8")) };'
+    inside = 'context.network.ip.isInRange(ip("10.0.0.0/8"))'
+    text = f"permit (principal, action, resource) when {{ {inside} }};"
     request = world().request("ops", "status", ip="::ffff:10.1.2.3")
     assert engine.decide(world().snapshot(text), request).allow
 
@@ -293,7 +300,8 @@ def test_an_ipv4_caller_over_ipv6_is_compared_as_ipv4() -> None:
 @pytest.mark.parametrize("kind", [Kind.PROMPT, Kind.RESOURCE])
 def test_prompts_and_resources_need_their_own_permit(kind: Kind) -> None:
     action = {Kind.PROMPT: "get_prompt", Kind.RESOURCE: "read_resource"}[kind]
-    permit = f'permit (principal, action == Wicket::Action::"{action}", resource in Wicket::Service::"github");'
+    head = f'principal, action == Wicket::Action::"{action}"'
+    permit = f'permit ({head}, resource in Wicket::Service::"github");'
     request = replace(world().request("ops", "status"), service="github", name="a://b", kind=kind)
     assert engine.decide(world().snapshot(permit), request).allow
     tools = 'permit (principal, action in Wicket::Action::"call_tool", resource);'
@@ -333,7 +341,7 @@ def test_the_next_snapshot_reuses_the_schema_handle() -> None:
 )
 def test_a_canonical_uid_reads_back_as_itself(name: str) -> None:
     text = engine.canonical(("Wicket::Member", name))
-    path = engine.lexer.paths(f"permit (principal == {text}, action, resource);")[0]
+    path = lexer.paths(f"permit (principal == {text}, action, resource);")[0]
     assert (path.type, path.id) == ("Wicket::Member", name)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -133,6 +134,31 @@ async def raw(path: Path, request: bytes) -> Answered:
     finally:
         writer.close()
     return Answered(int(first.split()[1]), headers, body)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one run of `wicket` left."""
+
+    code: int
+    out: str
+    err: str
+
+
+async def run_wicket(path: Path, *words: str, stdin: str = "") -> Ran:
+    """Runs the command line as a process, on pipes, against the daemon behind a socket."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        "from wicket_tui.cli import main; main()",
+        *words,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, "WICKET_SOCKET": str(path), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    out, err = await asyncio.wait_for(process.communicate(stdin.encode()), 30)
+    return Ran(process.returncode or 0, out.decode(), err.decode())
 
 
 def get(target: str, *headers: str, method: str = "GET", host: str = "wicket-admin") -> bytes:

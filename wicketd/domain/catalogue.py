@@ -269,6 +269,8 @@ class ServiceView:
     targets: tuple[TargetRule, ...] = ()
     gone_but_named: tuple[str, ...] = ()
     """Gone tools that a live policy names; they stay in the schema (policy spec, V8)."""
+    is_enabled: bool = True
+    """A disabled service stays in the schema, so that policies keep their meaning; its calls do not pass."""
 
 
 @dataclass(frozen=True, slots=True)

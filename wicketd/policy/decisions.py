@@ -79,6 +79,11 @@ class Question:
         return EncodedRequest(action, resource, above, context, self.unmodelled)
 
 
+def failed_shadow(error: str) -> Shadow:
+    """What a shadow pass leaves that did not come to an end."""
+    return Shadow(allow=False, flip=None, determining=(), errors=clipped([error]))
+
+
 def question(
     request: PolicyRequest, subject: Subject, address: Callable[[str], str] = entities.address
 ) -> Question | Reason:

@@ -33,10 +33,10 @@ from wicketd.policy import decisions, entities, jsonform, lexer, slices
 from wicketd.policy.decisions import PolicyRequest, Question, Stamp, Verdict
 from wicketd.policy.encode import EncodeRefusal
 from wicketd.policy.entities import Kind, Subject, Uid
-from wicketd.policy.jsonform import JsonStatement
+from wicketd.policy.heads import head
 from wicketd.policy.lru import Lru
 from wicketd.policy.revisions import set_sha256
-from wicketd.policy.schema import CedarSchema, ToolShape
+from wicketd.policy.schema import CedarSchema
 from wicketd.policy.slices import Statement
 
 SchemaHandle: TypeAlias = cedarpy.Schema
@@ -62,6 +62,8 @@ class Slice:
     @classmethod
     def of(cls, policies: cedarpy.PolicySet, statements: Sequence[Statement]) -> "Slice":
         """`statements` in the order in which `policies` was parsed."""
+        if len(policies) != len(statements):
+            raise RuntimeError("The engine counts other statements than the lexer.")
         return cls(policies, {f"policy{n}": one for n, one in enumerate(statements)})
 
 
@@ -90,10 +92,6 @@ class Snapshot:
     listings: Lru[object, Slice] = field(default_factory=lambda: Lru(CACHED))
     addresses: Lru[str, str] = field(default_factory=lambda: Lru(CACHED))
     texts: Lru[Uid, str] = field(default_factory=lambda: Lru(CACHED))
-
-    def shape(self, service: str, tool: str) -> ToolShape | None:
-        """The schema's entry of a tool, None if it is not in the schema."""
-        return self.schema.shapes.get((service, tool))
 
     def address(self, ip: str) -> str:
         """A caller's IP as policies compare it, remembered."""
@@ -163,10 +161,10 @@ def compile_set(
 
 def _compiled(record: PolicyVersion, facts: Sequence[StatementFacts]) -> list[Statement]:
     _guarded(record.text)
-    count = len(_parsed(record.text))
-    if count != len(facts) or count != len(lexer.split(record.text)):
-        message = f"The statements of policy {record.key} cannot be told apart. Save it again."
-        raise PolicyInvalid(message)
+    spans = [(span.start, span.end) for span in lexer.split(record.text)]
+    read = [(one.start, one.end) for one in facts]
+    if read != spans or len(_parsed(record.text)) != len(spans):
+        raise PolicyInvalid(f"The statements of {record.key} cannot be told apart. Save it again.")
     return [slices.statement(record, number, one) for number, one in enumerate(facts, 1)]
 
 
@@ -193,7 +191,9 @@ def facts_of(text: str) -> list[StatementFacts]:
     """
     _guarded(text)
     _parsed(text)
-    return jsonform.facts(cedarpy.policies_to_json_str(text), lexer.split(text))
+    spans = lexer.split(text)
+    heads = "\n".join(head(text[span.start : span.end]) for span in spans)
+    return jsonform.facts(cedarpy.policies_to_json_str(heads), spans)
 
 
 def validate(text: str, schema: SchemaHandle) -> list[str]:
@@ -224,9 +224,9 @@ def format_text(text: str) -> str:
     _guarded(text)
     _parsed(text)
     formatted = cedarpy.format_policies(text, 80, 2)
-    forms = [jsonform.read(cedarpy.policies_to_json_str(one)) for one in (formatted, text)]
-    is_same = lexer.essence(formatted) == lexer.essence(text) and forms[0] == forms[1]
-    return formatted if is_same else text
+    is_same = lexer.essence(formatted) == lexer.essence(text)
+    to_form = cedarpy.policies_to_json_str
+    return formatted if is_same and to_form(formatted) == to_form(text) else text
 
 
 def canonical(uid: Uid) -> str:
@@ -285,10 +285,7 @@ def _subject(snapshot: Snapshot, kind: Kind, service: str, name: str) -> Subject
 
 
 def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> cedarpy.Entities:
-    """The entities of a member and action, kept.
-
-    The key holds every fact of the member they show.
-    """
+    """The entities of a member and action, kept by every fact of the member that they show."""
     facts = (member.email, member.local_name, member.role, member.groups, member.tags)
 
     def make() -> cedarpy.Entities:
@@ -303,8 +300,7 @@ def _slice(snapshot: Snapshot, question: Question, *, shadow: bool) -> Slice:
         chosen = slices.select(
             snapshot.statements, question.subject.actions, question.member_id, shadow=shadow
         )
-        policies = cedarpy.PolicySet.from_str("\n".join(one.text for one in chosen))
-        return Slice.of(policies, chosen)
+        return Slice.of(cedarpy.PolicySet.from_str(slices.text_of(chosen)), chosen)
 
     return snapshot.slices.get((question.subject.action, question.member_id, shadow), make)
 
@@ -340,19 +336,16 @@ def _shadow(
         if all(one.ref.mode is Mode.ENFORCE for one in part.statements.values()):
             return None
         return decisions.compare(verdict, _ask(snapshot, question, handle, part))
-    except Exception as error:  # noqa: BLE001  # shadow records decide nothing, not even by failing
-        return Shadow(
-            allow=False, flip=None, determining=(), errors=decisions.clipped([repr(error)])
-        )
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # shadow records decide nothing, not even by failing
+        return decisions.failed_shadow(repr(error))
 
 
 def lists(
     snapshot: Snapshot, member: Member, agent: Agent, items: Iterable[tuple[str, str]]
 ) -> frozenset[tuple[str, str]]:
-    """The (service key, tool) pairs that some call of this member could be allowed to use.
-
-    Over many tools, ask `may_list` one by one and yield to the loop in between.
-    """
+    """The (service key, tool) pairs that some call of the member could be allowed to use."""
     return frozenset(item for item in items if may_list(snapshot, member, agent, *item))
 
 
@@ -366,8 +359,7 @@ def may_list(
 ) -> bool:
     """Whether a tool, prompt or resource is shown to a member. Never raises: what goes wrong hides.
 
-    Rests on partial evaluation, which is experimental upstream: a list is a courtesy, each call is
-    decided.
+    Rests on partial evaluation, which is experimental upstream: no call is decided by it.
     """
     try:
         return _may_list(snapshot, member, agent, _subject(snapshot, kind, service, name))
@@ -404,6 +396,5 @@ def _may_list(snapshot: Snapshot, member: Member, agent: Agent, subject: Subject
 def _listing(snapshot: Snapshot, subject: Subject, member_id: str | None) -> Slice:
     """The enforced slice with what is known of every resource of the action decided already."""
     chosen = slices.select(snapshot.statements, subject.actions, member_id, shadow=False)
-    document = cedarpy.policies_to_json_str("\n".join(one.text for one in chosen))
-    left, kept = jsonform.for_listing(document, chosen, subject.service, subject.types)
-    return Slice.of(cedarpy.PolicySet.from_json_str(left), kept)
+    kept = slices.for_listing(chosen, subject.service, subject.types)
+    return Slice.of(cedarpy.PolicySet.from_str(slices.text_of(kept)), kept)

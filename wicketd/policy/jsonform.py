@@ -13,7 +13,6 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.policies import Effect, StatementFacts
 from wicketd.policy.entities import Uid, uid_json
 from wicketd.policy.lexer import Span
-from wicketd.policy.slices import Statement, listing_scope
 
 _ANYTHING: Final[JsonObject] = {"op": "All"}
 
@@ -71,17 +70,3 @@ def naming(uid: Uid) -> str:
     """The document of a statement that names a uid, so that the engine writes it out."""
     principal: JsonObject = {"op": "==", "entity": uid_json(uid)}
     return write([JsonStatement("permit", principal, _ANYTHING, _ANYTHING, msgspec.Raw(b"[]"))])
-
-
-def for_listing(
-    document: str, chosen: Sequence[Statement], service: str, types: Sequence[str]
-) -> tuple[str, tuple[Statement, ...]]:
-    """A slice with what holds of every resource of the action decided, and what is left of it."""
-    kept: list[Statement] = []
-    simplified: list[JsonStatement] = []
-    for one, statement in zip(chosen, read(document), strict=True):
-        scope = listing_scope(statement.resource, service, types)
-        if scope is not None:
-            simplified.append(msgspec.structs.replace(statement, resource=scope))
-            kept.append(one)
-    return write(simplified), tuple(kept)

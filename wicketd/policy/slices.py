@@ -5,11 +5,12 @@ statement is left out only if its scope cannot match.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Determining, Effect, Mode, PolicyVersion, StatementFacts
 from wicketd.policy.entities import Uid
+from wicketd.policy.heads import with_resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Statement:
     text: str
     scope_member_id: str | None
     actions: frozenset[Uid] | None
+    resource: JsonObject
+    """Its resource scope in the JSON policy form."""
     deny_message: str | None
 
 
@@ -33,7 +36,9 @@ def statement(record: PolicyVersion, number: int, facts: StatementFacts) -> Stat
     )
     message = facts.annotations.get("deny_message") if facts.effect is Effect.FORBID else None
     text = record.text[facts.start : facts.end]
-    return Statement(ref, text, record.scope_member_id, scoped_actions(facts.action), message)
+    return Statement(
+        ref, text, record.scope_member_id, scoped_actions(facts.action), facts.resource, message
+    )
 
 
 def scoped_actions(scope: JsonObject) -> frozenset[Uid] | None:
@@ -56,6 +61,11 @@ def uid_of(entity: Json) -> Uid:
             return kind, name
     message = "The scope names an entity in an unknown form."
     raise TypeError(message)
+
+
+def text_of(statements: Iterable[Statement]) -> str:
+    """One policy text of these statements, in order."""
+    return "\n".join(one.text for one in statements)
 
 
 def select(
@@ -83,6 +93,27 @@ def _is_in_scope(one: Statement, member_id: str | None) -> bool:
     if one.scope_member_id is not None:
         return one.scope_member_id == member_id
     return member_id is None or one.ref.effect is Effect.FORBID
+
+
+def for_listing(
+    statements: Iterable[Statement], service: str, types: Sequence[str]
+) -> list[Statement]:
+    """A slice in which what holds of every resource of the action is decided already.
+
+    It works on the text, since the engine does not read the JSON form of a long chain back.
+    """
+    kept: list[Statement] = []
+    for one in statements:
+        scope = listing_scope(one.resource, service, types)
+        if scope is None:
+            continue
+        if scope != one.resource:
+            kind = scope.get("entity_type")
+            clause = f"resource is {kind}" if isinstance(kind, str) else "resource"
+            kept.append(replace(one, text=with_resource(one.text, clause)))
+        else:
+            kept.append(one)
+    return kept
 
 
 def listing_scope(scope: JsonObject, service: str, types: Sequence[str]) -> JsonObject | None:

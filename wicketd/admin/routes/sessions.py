@@ -13,18 +13,13 @@ async def list_(uses: UseCases, ask: Ask[wire.SessionList]) -> Page[wire.Session
     """Sessions that pass the filter, newest activity first."""
     asked = ask.request
     agent = await uses.agents.get(asked.agent)
-    members = {m.id: m.principal for m in await uses.members.list(asked.agent)}
+    names = {m.id: m.principal for m in await uses.members.list(asked.agent)}
     found = [
-        session
-        for session in await uses.sessions.list(agent, active=asked.active)
-        if asked.member in (None, session.member_id, members.get(session.member_id))
+        mapping.session(one, names.get(one.member_id))
+        for one in await uses.sessions.list(agent, active=asked.active)
+        if asked.member in (None, one.member_id, names.get(one.member_id))
     ]
-    return page(
-        found,
-        asked,
-        key=lambda session: session.id,
-        view=lambda session: mapping.session(session, members.get(session.member_id)),
-    )
+    return page(found, asked, key=lambda one: one.id, view=lambda one: one)
 
 
 async def show(uses: UseCases, ask: Ask[wire.SessionRef]) -> wire.Session:

@@ -7,7 +7,7 @@ from wicketd.admin import audit_mapping, mapping
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import status as wire
 from wicketd.api.types.listing import Empty
-from wicketd.domain.health import Health
+from wicketd.domain.health import Health, KeyUse
 
 
 async def status(uses: UseCases, _ask: Ask[Empty]) -> wire.Status:
@@ -31,18 +31,18 @@ async def config(uses: UseCases, _ask: Ask[Empty]) -> wire.Config:
 
 async def keyring(uses: UseCases, _ask: Ask[Empty]) -> wire.Keyring:
     """The keyring without its keys."""
-    uses_of = await uses.status.keyring()
-    keys = tuple(
-        wire.KeyUse(
-            kid=use.kid,
-            state="active" if use.is_active else "old",
-            rows=dict(use.rows),
-            encryptions=dict(use.encryptions),
-        )
-        for use in uses_of
+    kept = await uses.status.keyring()
+    active = next((use.kid for use in kept if use.is_active), "")
+    return wire.Keyring(active=active, keys=tuple(map(_key_use, kept)))
+
+
+def _key_use(found: KeyUse) -> wire.KeyUse:
+    return wire.KeyUse(
+        kid=found.kid,
+        state="active" if found.is_active else "old",
+        rows=dict(found.rows),
+        encryptions=dict(found.encryptions),
     )
-    active = next((use.kid for use in uses_of if use.is_active), "")
-    return wire.Keyring(active=active, keys=keys)
 
 
 def _status(found: Health) -> wire.Status:

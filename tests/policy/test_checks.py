@@ -1,0 +1,19 @@
+"""What the engine accepts and an author cannot have meant; codes are proven in test_checker."""
+
+from tests.support.policies import two_services
+from wicketd.policy import checks, engine
+from wicketd.policy.checks import Scope
+
+
+def test_a_scope_knows_the_agents_tools_services_and_the_agent() -> None:
+    scope = Scope.of("agent", two_services(), may_permit=True)
+    assert scope.ids["Wicket::Agent"] == ("agent",)
+    assert scope.ids["Wicket::Service"] == ("github", "ops")
+    assert "github__delete_file" in scope.ids["Wicket::Tool"]
+
+
+def test_a_third_use_of_an_id_is_found_too() -> None:
+    text = '@id("a") forbid (principal, action, resource);' * 3
+    scope = Scope.of("agent", two_services(), may_permit=True)
+    found = checks.run(text, engine.facts_of(text), scope)
+    assert [one.statement for one in found] == [2, 3]

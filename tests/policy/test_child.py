@@ -1,0 +1,106 @@
+"""The policy child: real processes, real pipes (policy spec, 3.6)."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.support.policies import two_services, world
+from wicketd.domain.errors import PolicyInvalid
+from wicketd.domain.ids import PolicyRevision
+from wicketd.domain.policies import Effect
+from wicketd.policy import child, engine, vectors
+from wicketd.policy.checks import Scope
+from wicketd.policy.child import Crashed, PolicyChild
+
+SCHEMA = two_services()
+SCOPE = Scope.of("agent", SCHEMA, may_permit=True)
+PERMIT = "permit (principal, action, resource);"
+CRASHING = (sys.executable, "-c", "import os; input(); os.abort()")
+SILENT = (sys.executable, "-c", "import time; time.sleep(600)")
+HALF = (sys.executable, "-c", "input(); print('{', end='', flush=True)")
+
+
+@pytest.fixture
+async def live() -> AsyncIterator[PolicyChild]:
+    process = PolicyChild()
+    await process.start()
+    yield process
+    await process.stop()
+
+
+async def test_it_checks_texts_under_a_schema(live: PolicyChild) -> None:
+    assert await live.check(SCHEMA.text, PERMIT, SCOPE) == []
+    found = await live.check(SCHEMA.text, "permit (principal);", SCOPE)
+    assert [one.code for one in found] == ["syntax"]
+
+
+async def test_it_formats_texts(live: PolicyChild) -> None:
+    assert await live.format("permit(principal,action,resource);") == f"{PERMIT}\n"
+    with pytest.raises(PolicyInvalid):
+        await live.format("permit(")
+
+
+async def test_its_facts_compile(live: PolicyChild) -> None:
+    facts = await live.facts(f'@id("a") {PERMIT}\nforbid (principal, action, resource);')
+    assert [one.effect for one in facts] == [Effect.PERMIT, Effect.FORBID]
+    assert facts[0].annotations == {"id": "a"}
+    record = vectors.record(PERMIT)
+    read = {record.key: await live.facts(PERMIT)}
+    snapshot = engine.compile_set("a", [record], SCHEMA, PolicyRevision(1), facts=read)
+    assert engine.decide(snapshot, world().request("ops", "status")).allow
+
+
+async def test_facts_of_another_text_do_not_compile(live: PolicyChild) -> None:
+    record = vectors.record(f"{PERMIT} {PERMIT}")
+    read = {record.key: await live.facts(PERMIT)}
+    with pytest.raises(PolicyInvalid):
+        engine.compile_set("a", [record], SCHEMA, PolicyRevision(1), facts=read)
+
+
+async def test_a_text_near_the_caps_is_answered(live: PolicyChild) -> None:
+    text = f"permit (principal, action, resource) when {{ {' || '.join(['true'] * 500)} }};"
+    assert await live.check(SCHEMA.text, text, SCOPE) == []
+    assert await live.facts(text)
+
+
+async def test_questions_asked_at_once_get_their_own_answers(live: PolicyChild) -> None:
+    texts = [f'@id("{n}") {PERMIT}' for n in range(10)]
+    found = await asyncio.gather(*(live.facts(text) for text in texts))
+    assert [facts[0].annotations["id"] for facts in found] == [str(n) for n in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("command", "deadline_s"), [(CRASHING, 5.0), (HALF, 5.0), (SILENT, 0.2), (("/bin/true",), 5.0)]
+)
+async def test_a_child_that_does_not_answer_costs_an_answer(
+    command: tuple[str, ...], deadline_s: float
+) -> None:
+    broken = PolicyChild(command, deadline_s)
+    found = await broken.check(SCHEMA.text, PERMIT, SCOPE)
+    assert [one.code for one in found] == ["checker_crashed"]
+    with pytest.raises(Crashed):
+        await broken.facts(PERMIT)
+    await broken.stop()
+
+
+async def test_it_is_started_again_after_a_crash(live: PolicyChild) -> None:
+    assert live._process is not None
+    live._process.kill()
+    await live._process.wait()
+    assert await live.check(SCHEMA.text, PERMIT, SCOPE) == []
+
+
+async def test_a_cancelled_question_does_not_answer_the_next() -> None:
+    process = PolicyChild()
+    await process.start()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(process.format(f"// first\n{PERMIT}"), 0)
+    assert await process.format(PERMIT) == f"{PERMIT}\n"
+    await process.stop()
+
+
+def test_the_child_inherits_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WICKET_KEYRING_FD", "9")
+    assert set(child._environment()) == {"PYTHONPATH", "PYTHONUTF8"}

@@ -1,0 +1,59 @@
+"""Which statements an action selects, and what they become in a list (policy spec, 3.1 and 8)."""
+
+from typing import Any
+
+import pytest
+
+from wicketd.policy.slices import listing_scope, scoped_actions, uid_of
+
+ALL: dict[str, Any] = {"op": "All"}
+TOOL, REPO = "Wicket::Tool", "GitHubMCP::Repository"
+
+
+def service(key: str) -> dict[str, Any]:
+    return {"op": "in", "entity": {"type": "Wicket::Service", "id": key}}
+
+
+def kind(name: str, key: str | None = None) -> dict[str, Any]:
+    inner = {"in": {"entity": service(key)["entity"]}} if key else {}
+    return {"op": "is", "entity_type": name, **inner}
+
+
+@pytest.mark.parametrize(
+    ("scope", "types", "expected"),
+    [
+        (ALL, [TOOL], ALL),
+        (service("github"), [REPO], ALL),
+        (service("slack"), [REPO], None),
+        (kind(REPO), [REPO], ALL),
+        (kind(TOOL), [REPO], None),
+        (kind(TOOL), [REPO, TOOL], kind(TOOL)),
+        (kind(REPO, "github"), [REPO], ALL),
+        (kind(REPO, "slack"), [REPO], None),
+        (kind(REPO, "github"), [REPO, TOOL], kind(REPO)),
+        ({"op": "==", "entity": {"type": REPO, "id": "a/b"}}, [REPO], "same"),
+        ({"op": "in", "entity": {"type": "GitHubMCP::Owner", "id": "a"}}, [REPO], "same"),
+    ],
+)
+def test_what_holds_of_every_resource_is_decided(
+    scope: dict[str, Any], types: list[str], expected: object
+) -> None:
+    found = listing_scope(scope, "github", types)
+    assert found == (scope if expected == "same" else expected)
+
+
+def test_action_scopes_name_their_actions() -> None:
+    one, two = {"type": "A", "id": "x"}, {"type": "A", "id": "y"}
+    assert scoped_actions({"op": "All"}) is None
+    assert scoped_actions({"op": "==", "entity": one}) == {("A", "x")}
+    assert scoped_actions({"op": "in", "entities": [one, two]}) == {("A", "x"), ("A", "y")}
+
+
+@pytest.mark.parametrize(
+    "scope", [{"op": "=="}, {"op": "in", "entities": 3}, {"op": "in", "slot": "?"}]
+)
+def test_a_scope_of_unknown_form_is_refused(scope: dict[str, Any]) -> None:
+    with pytest.raises(TypeError):
+        scoped_actions(scope)
+    with pytest.raises(TypeError):
+        uid_of({"type": 1, "id": "x"})

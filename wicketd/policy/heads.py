@@ -1,0 +1,55 @@
+"""The head of a statement: annotations, effect and the three scopes, apart from its conditions.
+
+Counterpart of `policy.lexer`. Invariant: pure, on text that parses; conditions may be any chain
+that the guard passes, which is deeper than a JSON reader follows, so they are cut off first.
+"""
+
+from wicketd.policy import lexer
+from wicketd.policy.lexer import Token
+
+_EFFECTS = frozenset({"permit", "forbid"})
+
+
+def head(statement: str) -> str:
+    """The statement without its conditions.
+
+    Raises:
+        ValueError: it has no head.
+    """
+    return statement[: _scope(statement)[-1].end] + ";"
+
+
+def with_resource(statement: str, clause: str) -> str:
+    """The statement with another third scope.
+
+    Raises:
+        ValueError: it has no head.
+    """
+    tokens = _scope(statement)
+    depth, commas = 0, []
+    for token in tokens:
+        depth += (token.text in {"(", "["}) - (token.text in {")", "]"})
+        if depth == 1 and token.text == ",":
+            commas.append(token)
+    # A trailing comma may close the scopes.
+    behind = commas[2] if len(commas) > 2 else tokens[-1]
+    return f"{statement[: commas[1].end]} {clause}{statement[behind.start :]}"
+
+
+def _scope(statement: str) -> list[Token]:
+    """The tokens of the scopes, from bracket to bracket."""
+    tokens = lexer.significant(statement)
+    depth, start = 0, 0
+    for at, token in enumerate(tokens):
+        if start == 0 and at > 0 and token.text == "(" and _is_effect(tokens, at - 1):
+            start = at
+        if start > 0:
+            depth += (token.text in {"(", "["}) - (token.text in {")", "]"})
+            if depth == 0:
+                return tokens[start : at + 1]
+    raise ValueError("The statement has no head.")
+
+
+def _is_effect(tokens: list[Token], at: int) -> bool:
+    """Whether a token is the effect; an annotation may have the same name."""
+    return tokens[at].text in _EFFECTS and (at == 0 or tokens[at - 1].text != "@")

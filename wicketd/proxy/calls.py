@@ -1,0 +1,282 @@
+"""The call path: one request on `/mcp` from its key to its answer, read from top to bottom.
+
+The order is the security argument: decide, then a durable intent, then the credential, then the
+upstream, then a durable outcome, and only then the answer. An early return is an answer. It runs
+over ports (`domain.ports.CallPorts`) and imports neither loop nor clock, so that tests can drive
+every interleaving. Invariants I1 to I7: protocol spec, section 1.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from wicketd.domain.calls import (
+    Answer,
+    Call,
+    Caller,
+    Era,
+    Failure,
+    FrontRequest,
+    Outcome,
+    OutcomeStatus,
+    Refusal,
+    RefusalKind,
+    Reply,
+)
+from wicketd.domain.connections import Credential
+from wicketd.domain.ids import CallId
+from wicketd.domain.ports import CallPorts, Front
+from wicketd.proxy import era, headers, jsonrpc, names, results
+from wicketd.proxy.errors import RequestErrors, render
+from wicketd.proxy.methods import PolicyAction
+from wicketd.proxy.routed import Routed, as_object
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the front knows of the client beyond the request: of its session, or of its `_meta`."""
+
+    protocol_version: str
+    client_name: str | None = None
+    client_version: str | None = None
+    log_level: str | None = None
+
+
+class Others(Protocol):
+    """The front's own business: legacy sessions, and every message that needs no decision."""
+
+    request_errors: RequestErrors
+    """Which HTTP status upstream and audit failures get."""
+
+    def enter(self, caller: Caller, routed: Routed, front: Front) -> Standing | Refusal:
+        """Finds the legacy session of the caller and takes the request's id (L3, L8)."""
+
+    def leave(self, caller: Caller, routed: Routed) -> None:
+        """The request is over; its id may come again."""
+
+    async def answer(self, asked: "Asked") -> Reply | Refusal:
+        """Answers handshakes, lists, `ping`, notifications, streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An admitted request: who sent it, what it says, in which standing."""
+
+    request: FrontRequest
+    caller: Caller
+    routed: Routed
+    standing: Standing
+
+
+async def handle_call(
+    request: FrontRequest, ports: CallPorts, others: Others, front: Front
+) -> Reply:
+    """Answers one request; `front` relays what the client may see before the answer."""
+    caller = await ports.identify(request)
+    if isinstance(caller, Refusal):
+        return render(caller)
+    try:
+        barred = ports.standing(caller)
+        if barred is not None:
+            return await _turned_away(request, caller, barred, ports)
+        routed = _read(request)
+        if isinstance(routed, Reply):
+            return routed
+        answer = await _routed(request, caller, routed, ports, others, front)
+        if isinstance(answer, Refusal):
+            return render(
+                answer,
+                era=routed.era,
+                front_id=routed.front_id,
+                request_errors=others.request_errors,
+            )
+        return answer
+    finally:
+        ports.leave(caller)
+
+
+async def _routed(
+    request: FrontRequest,
+    caller: Caller,
+    routed: Routed,
+    ports: CallPorts,
+    others: Others,
+    front: Front,
+) -> Reply | Refusal:
+    standing = others.enter(caller, routed, front)
+    if isinstance(standing, Refusal):
+        return standing
+    try:
+        if routed.pending is not None:
+            return routed.pending
+        asked = Asked(request, caller, routed, standing)
+        if not _is_decided(routed):
+            return await others.answer(asked)
+        return await _decided(asked, ports, front)
+    finally:
+        others.leave(caller, routed)
+
+
+async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refusal:
+    """Steps 7 to 17 of product spec 5, one line of thought each."""
+    limited = await ports.take_token(asked.caller)
+    if limited is not None:
+        return limited
+    call = _call(asked, ports)
+    if isinstance(call, Refusal):
+        return await ports.refuse(asked.caller, call, None, asked.routed.name or None)
+    unequal = _unequal_headers(call, ports)
+    if unequal is not None:
+        return unequal
+    decision = ports.decide(call)
+    if isinstance(decision, Refusal):
+        return await ports.refuse(call.caller, decision, call, None)
+    stored = await ports.store_intent(call, decision)
+    if isinstance(stored, Refusal):
+        return stored
+    front.started(stored)
+    answer, credential = await _forwarded(stored, ports, front)
+    withheld = await ports.store_outcome(stored, _outcome(stored, answer, credential))
+    if withheld is not None:
+        return withheld
+    if isinstance(answer, Failure):
+        return replace(answer.refusal, call_id=stored.id)
+    return _reply(answer, asked.routed)
+
+
+async def _forwarded(
+    call: Call, ports: CallPorts, front: Front
+) -> tuple[Answer | Failure, Credential | None]:
+    """Credential, then upstream. A call that is cancelled or fails still closes its intent."""
+    credential: Credential | None = None
+    try:
+        opened = await ports.credentials(call)
+        if isinstance(opened, Failure):
+            return opened, None
+        credential = opened
+        return await ports.send(call, credential, front), credential
+    except Exception:  # noqa: BLE001  # a bug of ours; `send` logs it, the outcome stays unknown
+        return Failure(OutcomeStatus.UNKNOWN, Refusal(RefusalKind.INTERNAL)), credential
+    except BaseException:
+        await ports.store_outcome(call, Outcome(OutcomeStatus.CANCELLED, bytes_in=call.bytes_in))
+        raise
+
+
+async def _turned_away(
+    request: FrontRequest, caller: Caller, barred: Refusal, ports: CallPorts
+) -> Reply:
+    """Step 4: the body is decoded only to name the tool in the audit."""
+    message = jsonrpc.decode(request.body)
+    if not isinstance(message, jsonrpc.Request):
+        return render(await ports.refuse(caller, barred, None, None))
+    name = message.params.get("name")
+    tool = name[:256] if isinstance(name, str) else None
+    return render(await ports.refuse(caller, barred, None, tool), front_id=message.id)
+
+
+def _call(asked: Asked, ports: CallPorts) -> Call | Refusal:
+    split = _split(asked.routed)
+    if isinstance(split, Refusal):
+        return split
+    routed, standing = asked.routed, asked.standing
+    if routed.method is None or routed.front_id is None:
+        return Refusal(RefusalKind.METHOD)
+    return Call(
+        id=CallId(ports.new_call_id()),
+        caller=asked.caller,
+        method=routed.method.name,
+        service=split.service,
+        name=split.name,
+        arguments=routed.arguments,
+        era=routed.era,
+        protocol_version=routed.version or standing.protocol_version,
+        front_id=routed.front_id,
+        at_ms=ports.now_ms(),
+        sessions=headers.session_candidates(asked.request, routed.meta, routed.era, asked.caller),
+        headers=routed.param_headers,
+        progress_token=routed.progress_token,
+        log_level=routed.log_level or standing.log_level,
+        client_name=standing.client_name,
+        client_version=standing.client_version,
+        bytes_in=len(asked.request.body),
+    )
+
+
+def _unequal_headers(call: Call, ports: CallPorts) -> Refusal | None:
+    """M10: a modern client mirrors some arguments in headers; they must say the same."""
+    schema = ports.mirrored_schema(call) if call.era is Era.MODERN else None
+    if schema is None:
+        return None
+    declared = headers.declared_params(schema)
+    return headers.check_param_headers(declared, call.arguments, call.headers)
+
+
+def _read(request: FrontRequest) -> Routed | Reply:
+    """Method, media types, one strict decode, the rules of the request's era; or the refusal."""
+    unfit = headers.check_http(request)
+    if unfit is not None:
+        return render(unfit)
+    message = jsonrpc.decode(request.body) if request.method == "POST" else None
+    if isinstance(message, Refusal):
+        return render(message)
+    routed = era.route(request, message)
+    if isinstance(routed, Refusal):
+        known = jsonrpc.id_of(message) if message is not None else None
+        return render(routed, era=era.era_of(request, message), front_id=known)
+    return routed
+
+
+def _is_decided(routed: Routed) -> bool:
+    """Whether this very request is decided; `subscriptions/listen` decides per URI, elsewhere."""
+    method = routed.method
+    return method is not None and method.is_checked and method.name != "subscriptions/listen"
+
+
+def _split(routed: Routed) -> names.Split | Refusal:
+    action = routed.method.action if routed.method is not None else None
+    name = routed.name
+    is_uri = action is PolicyAction.READ_RESOURCE
+    if action is PolicyAction.BY_REFERENCE:
+        is_uri = as_object(routed.params.get("ref")).get("type") == "ref/resource"
+    if is_uri:
+        return names.split_uri(name) or Refusal(RefusalKind.RESOURCE, data={"uri": name})
+    return names.split(name) or Refusal(RefusalKind.TOOL_NAME)
+
+
+def _outcome(call: Call, answer: Answer | Failure, credential: Credential | None) -> Outcome:
+    connection_id = credential.connection_id if credential is not None else None
+    generation = credential.generation if credential is not None else None
+    if isinstance(answer, Failure):
+        return Outcome(
+            answer.outcome,
+            upstream_status=answer.status,
+            upstream_ms=answer.upstream_ms,
+            bytes_in=call.bytes_in,
+            cap=answer.cap,
+            connection_id=connection_id,
+            generation=generation,
+        )
+    status = OutcomeStatus.OK
+    if answer.result is None:
+        status = OutcomeStatus.UPSTREAM_ERROR
+    elif answer.result.get("isError") is True:
+        status = OutcomeStatus.TOOL_ERROR
+    return Outcome(
+        status,
+        upstream_status=answer.status,
+        upstream_ms=answer.upstream_ms,
+        bytes_in=call.bytes_in,
+        bytes_out=answer.bytes_out,
+        result=answer.result if answer.result is not None else answer.error,
+        connection_id=connection_id,
+        generation=generation,
+    )
+
+
+def _reply(answer: Answer, routed: Routed) -> Reply:
+    if routed.front_id is None:
+        return Reply(202)
+    if answer.result is None:
+        error = answer.error or {}
+        return Reply(200, jsonrpc.encode(jsonrpc.failure(routed.front_id, error)))
+    result = results.finish(answer.result, routed.era)
+    return Reply(200, jsonrpc.encode(jsonrpc.success(routed.front_id, result)))

@@ -1,0 +1,137 @@
+"""The call path's ports bound to the use cases and the upstream client; `app.py` makes one.
+
+Counterpart of `proxy.calls`, which knows only `domain.ports.CallPorts`. Holds no rule of its own:
+a call of the built-in service is answered here, every other one by the upstream.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wicketd.domain.calls import (
+    Answer,
+    Call,
+    Caller,
+    Failure,
+    FrontRequest,
+    Outcome,
+    OutcomeStatus,
+    Refusal,
+    RefusalKind,
+)
+from wicketd.domain.connections import Credential
+from wicketd.domain.json import JsonObject
+from wicketd.domain.policies import Decision
+from wicketd.domain.ports import Clock, Front, Ids
+from wicketd.proxy.client import UpstreamClient
+from wicketd.proxy.gate import Gate
+from wicketd.proxy.headers import declared_params
+from wicketd.proxy.member_lists import MemberLists
+from wicketd.services.callers import Callers
+from wicketd.services.snapshots import Snapshots
+from wicketd.services.unlocking import NOTHING, Unlocker
+from wicketd.services.views import BUILT_IN_KEY
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Implements `domain.ports.CallPorts`. `portal`: where a member connects a service."""
+
+    callers: Callers
+    gate: Gate
+    snapshots: Snapshots
+    unlocker: Unlocker
+    upstreams: UpstreamClient
+    lists: MemberLists
+    clock: Clock
+    ids: Ids
+    portal: Callable[[str], str | None]
+
+    async def identify(self, request: FrontRequest) -> Caller | Refusal:
+        """See `services.callers`."""
+        return await self.callers.identify(request)
+
+    def standing(self, caller: Caller) -> Refusal | None:
+        """See `services.callers`."""
+        return self.callers.standing(caller)
+
+    def leave(self, caller: Caller) -> None:
+        """See `services.callers`."""
+        self.callers.leave(caller)
+
+    async def take_token(self, caller: Caller) -> Refusal | None:
+        """See `services.callers`."""
+        return await self.callers.take_token(caller)
+
+    def new_call_id(self) -> str:
+        """A UUIDv7."""
+        return self.ids.uuid7()
+
+    def now_ms(self) -> int:
+        """The one clock reading of the call."""
+        return self.clock.now_ms()
+
+    def mirrored_schema(self, call: Call) -> JsonObject | None:
+        """The inputSchema of a shown tool that mirrors arguments in headers; else nothing."""
+        snapshot = self.snapshots.of(call.caller.agent.id)
+        tool = snapshot.tools.get((call.service, call.name)) if snapshot is not None else None
+        schema = tool.definition.get("inputSchema") if tool and tool.definition else None
+        if not isinstance(schema, dict) or not declared_params(schema):
+            return None
+        return schema if self.lists.is_shown(call.caller, call.service, call.name) else None
+
+    def decide(self, call: Call) -> Decision | Refusal:
+        """See `proxy.gate`."""
+        return self.gate.decide(call)
+
+    async def refuse(
+        self, caller: Caller, refusal: Refusal, call: Call | None, tool: str | None
+    ) -> Refusal:
+        """See `proxy.gate`."""
+        return await self.gate.refuse(caller, refusal, call, tool)
+
+    async def store_intent(self, call: Call, decision: Decision) -> Call | Refusal:
+        """See `proxy.gate`."""
+        return await self.gate.store_intent(call, decision)
+
+    async def credentials(self, call: Call) -> Credential | Failure:
+        """The member's credential, bound to its destination; none for the built-in service."""
+        if call.service == BUILT_IN_KEY:
+            return NOTHING
+        opened = await self.unlocker.unlock(call.caller, call.service)
+        return self._with_portal(opened) if isinstance(opened, Failure) else opened
+
+    async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
+        """Forwards the decided value; a bug in here is logged where its call is known."""
+        try:
+            return await self._send(call, credential, front)
+        except Exception:
+            _LOG.exception("sending call %s failed", call.id)
+            raise
+
+    async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
+        """See `proxy.gate`."""
+        return await self.gate.store_outcome(call, outcome)
+
+    async def _send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
+        snapshot = self.snapshots.of(call.caller.agent.id)
+        if call.service == BUILT_IN_KEY:
+            return await self.lists.status(call.caller)
+        connector = snapshot.connectors.get(call.service) if snapshot is not None else None
+        if snapshot is None or connector is None:
+            gone = Refusal(RefusalKind.UNREACHABLE, {"service": call.service})
+            return Failure(OutcomeStatus.UNREACHABLE, gone)
+        tool = snapshot.tools.get((call.service, call.name))
+        answer = await self.upstreams.send(call, credential, front, connector, tool)
+        return self._with_portal(answer) if isinstance(answer, Failure) else answer
+
+    def _with_portal(self, failure: Failure) -> Failure:
+        service = failure.refusal.values.get("service", "")
+        url = self.portal(service)
+        if url is None or "portal" in failure.refusal.values:
+            return failure
+        values = {**failure.refusal.values, "portal": url}
+        refusal = Refusal(failure.refusal.kind, values, retry_after_s=failure.refusal.retry_after_s)
+        return Failure(failure.outcome, refusal, failure.status, failure.upstream_ms, failure.cap)

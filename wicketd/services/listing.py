@@ -1,0 +1,237 @@
+"""What one member's lists hold: each service's tools, filtered by the decision code of the call.
+
+Services are asked in parallel, 5 s each; a late answer goes on for 30 s and is announced. A service
+that cannot be shown is named with its reason, never silently missing. Counterpart of `proxy.lists`,
+which merges and pages, and `services.connectors.observe`, which compares with the stored catalogue.
+Source: protocol spec, section 3.2; policy spec, section 8.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from wicketd.domain.calls import Caller, Failure, RefusalKind
+from wicketd.domain.catalogue import Connector, CredentialKind
+from wicketd.domain.connections import Credential
+from wicketd.domain.errors import TimedOut, Unreachable, Upstream, WicketError
+from wicketd.domain.json import JsonObject
+from wicketd.domain.ports import Clock, Spawn
+from wicketd.policy import engine
+from wicketd.services.builtin import status_definition
+from wicketd.services.snapshots import AgentSnapshot, Snapshots
+from wicketd.services.views import BUILT_IN_KEY
+
+DEADLINE_S: Final = 5.0
+LATE_S: Final = 30.0
+FRESH_MS: Final = 10 * 60 * 1000
+LAST_GOOD_MS: Final = 24 * 60 * 60 * 1000
+_VIEWS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Definitions by service as the upstreams sent them, what policy shows, and what is missing.
+
+    `shown`: (service, tool) pairs. `unavailable`: {service, reason, url?} (protocol spec, 3.3).
+    """
+
+    catalogues: Mapping[str, Sequence[JsonObject]]
+    shown: frozenset[tuple[str, str]]
+    unavailable: tuple[JsonObject, ...]
+    enabled: tuple[str, ...]
+
+
+class ToolSource(Protocol):
+    """Fetches a service's tools, pages followed, from its upstream."""
+
+    async def list_tools(
+        self, connector: Connector, caller: Caller, credential: Credential
+    ) -> list[JsonObject]:
+        """The definitions as sent.
+
+        Raises:
+            Upstream: unreachable, late or malformed.
+        """
+
+
+Unlock = Callable[[Caller, str], Awaitable[Credential | Failure]]
+Observe = Callable[[str, str, Sequence[JsonObject]], Awaitable[None]]
+"""(agent id, service key, definitions): compares with the stored catalogue, flags drift."""
+
+
+@dataclass(slots=True)
+class _Copy:
+    at: int
+    tools: list[JsonObject]
+
+
+@dataclass(slots=True)
+class _Fetch:
+    done: asyncio.Event
+    problem: str | None = None
+
+
+class Listings:
+    """Builds a member's view; keeps upstream lists and filtered sets in bounded memory."""
+
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        source: ToolSource,
+        unlock: Unlock,
+        observe: Observe,
+        clock: Clock,
+        spawn: Spawn,
+    ) -> None:
+        self._snapshots = snapshots
+        self._source = source
+        self._unlock = unlock
+        self._observe = observe
+        self._clock = clock
+        self._spawn = spawn
+        self._copies: dict[tuple[str, str, str], _Copy] = {}
+        self._fetches: dict[tuple[str, str, str], _Fetch] = {}
+        self._views: dict[tuple[object, ...], frozenset[tuple[str, str]]] = {}
+
+    async def of(self, caller: Caller, connect_url: Callable[[str], str | None]) -> Listed:
+        """The member's view now. `connect_url`: where a member connects a service, if anywhere."""
+        snapshot = self._snapshots.of(caller.agent.id)
+        if snapshot is None:
+            return Listed({}, frozenset(), (), ())
+        keys = sorted(key for key in snapshot.connectors if snapshot.is_enabled(key))
+        found = await asyncio.gather(*(self._service(caller, snapshot, key) for key in keys))
+        catalogues: dict[str, Sequence[JsonObject]] = {}
+        unavailable: list[JsonObject] = []
+        for key, (tools, problem) in zip(keys, found, strict=True):
+            catalogues[key] = tools
+            if problem is not None:
+                unavailable.append(_note(key, problem, connect_url(key)))
+        if BUILT_IN_KEY in snapshot.services:
+            catalogues[BUILT_IN_KEY] = [status_definition(unavailable)]
+        # Observing may have put a new catalogue in force: filter by what calls are decided on now.
+        current = self._snapshots.of(caller.agent.id) or snapshot
+        shown = self._shown(caller, current, catalogues)
+        return Listed(catalogues, shown, tuple(unavailable), tuple(keys))
+
+    def is_shown(self, caller: Caller, service: str, tool: str) -> bool:
+        """Whether policy shows one stored tool to the member; no upstream is asked."""
+        snapshot = self._snapshots.of(caller.agent.id)
+        if snapshot is None or (service, tool) not in snapshot.tools:
+            return False
+        return (service, tool) in self._filtered(caller, snapshot, frozenset({(service, tool)}))
+
+    def forget_service(self, agent_id: str, service: str) -> None:
+        """The service changed: its lists are fetched anew."""
+        for key in [key for key in self._copies if key[0] == agent_id and key[1] == service]:
+            del self._copies[key]
+
+    async def _service(
+        self, caller: Caller, snapshot: AgentSnapshot, service: str
+    ) -> tuple[list[JsonObject], str | None]:
+        connector = snapshot.connectors[service]
+        shared = connector.credential.kind is CredentialKind.NONE
+        key = (caller.agent.id, service, "" if shared else caller.member.id)
+        copy = self._copies.get(key)
+        now = self._clock.now_ms()
+        if copy is not None and now - copy.at < FRESH_MS:
+            return copy.tools, None
+        problem = await self._refreshed(key, caller, connector)
+        copy = self._copies.get(key)
+        if problem is None and copy is not None:
+            return copy.tools, None
+        usable = copy is not None and now - copy.at < LAST_GOOD_MS and problem in _KEEPS_LAST_GOOD
+        return (copy.tools if usable and copy is not None else []), problem or "timeout"
+
+    async def _refreshed(
+        self, key: tuple[str, str, str], caller: Caller, connector: Connector
+    ) -> str | None:
+        fetch = self._fetches.get(key)
+        if fetch is None:
+            fetch = self._fetches[key] = _Fetch(asyncio.Event())
+            self._spawn(self._fetch(key, fetch, caller, connector), name=f"list {connector.key}")
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                await fetch.done.wait()
+        except TimeoutError:
+            return "timeout"
+        return fetch.problem
+
+    async def _fetch(
+        self, key: tuple[str, str, str], fetch: _Fetch, caller: Caller, connector: Connector
+    ) -> None:
+        try:
+            async with asyncio.timeout(LATE_S):
+                fetch.problem = await self._ask(key, caller, connector)
+        except TimeoutError:
+            fetch.problem = "timeout"
+        finally:
+            self._fetches.pop(key, None)
+            fetch.done.set()
+
+    async def _ask(
+        self, key: tuple[str, str, str], caller: Caller, connector: Connector
+    ) -> str | None:
+        credential = await self._unlock(caller, connector.key)
+        if isinstance(credential, Failure):
+            return _REASONS.get(credential.refusal.kind, "not_connected")
+        try:
+            tools = await self._source.list_tools(connector, caller, credential)
+            await self._observe(caller.agent.id, connector.key, tools)
+        except TimedOut:
+            return "timeout"
+        except Unreachable:
+            return "unreachable"
+        except Upstream:
+            return "incompatible"
+        except WicketError:
+            return "unreachable"
+        self._copies[key] = _Copy(self._clock.now_ms(), tools)
+        return None
+
+    def _shown(
+        self,
+        caller: Caller,
+        snapshot: AgentSnapshot,
+        catalogues: Mapping[str, Sequence[JsonObject]],
+    ) -> frozenset[tuple[str, str]]:
+        names = frozenset(
+            (service, str(tool.get("name")))
+            for service, tools in catalogues.items()
+            for tool in tools
+            if (service, str(tool.get("name"))) in snapshot.tools
+        )
+        return self._filtered(caller, snapshot, names)
+
+    def _filtered(
+        self, caller: Caller, snapshot: AgentSnapshot, names: frozenset[tuple[str, str]]
+    ) -> frozenset[tuple[str, str]]:
+        compiled = snapshot.engine
+        view = (
+            caller.member.id,
+            caller.member.rev,
+            compiled.stamp,
+            names,
+        )
+        shown = self._views.get(view)
+        if shown is None:
+            shown = engine.lists(compiled, caller.member, caller.agent, names)
+            if len(self._views) >= _VIEWS:
+                self._views.clear()
+            self._views[view] = shown
+        return shown
+
+
+_KEEPS_LAST_GOOD: Final = frozenset({"timeout", "unreachable"})
+_REASONS: Final[dict[RefusalKind, str]] = {
+    RefusalKind.NOT_CONNECTED: "not_connected",
+    RefusalKind.RECONNECT: "needs_reconnect",
+    RefusalKind.SCOPES: "needs_reconnect",
+}
+
+
+def _note(service: str, reason: str, url: str | None) -> JsonObject:
+    note: JsonObject = {"service": service, "reason": reason}
+    if url is not None and reason in {"not_connected", "needs_reconnect"}:
+        note["url"] = url
+    return note
