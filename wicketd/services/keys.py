@@ -21,7 +21,14 @@ from wicketd.services import find, rules
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.tokens import TokenBox
-from wicketd.services.transitions import Held, break_sealed, end_key, move_connection
+from wicketd.services.transitions import (
+    DESTROYED,
+    Held,
+    break_sealed,
+    end_key,
+    move_connection,
+    rewrite,
+)
 from wicketd.storage import connections, keys
 from wicketd.vault import member_key, sealing
 from wicketd.vault.envelope import DecryptFailed
@@ -176,21 +183,33 @@ class Keys:
         return key
 
     def _seal_pending(self, unit: Unit, member: Member, new: NewKey) -> None:
-        now = unit.desk.clock.now_ms()
         for held in held_by(unit, member.agent_id, member.id):
-            connection = held.connection
-            if connection.state is not ConnectionState.PENDING:
-                continue
-            if (connection.pending_expires_at or 0) <= now:
+            if held.connection.pending_ct is not None:
+                self._seal_one(unit, held, new)
+
+    def _seal_one(self, unit: Unit, held: Held, new: NewKey) -> None:
+        """Seals a pending record; one whose connector moved is sealed too and stays broken."""
+        connection = held.connection
+        is_pending = connection.state is ConnectionState.PENDING
+        if (connection.pending_expires_at or 0) <= unit.desk.clock.now_ms():
+            if is_pending:
                 move_connection(unit, held, "expire")
-                continue
-            try:
-                record = self._box.open_pending(held)
-            except DecryptFailed:
+            else:
+                rewrite(unit, held, DESTROYED, connection.error)
+            return
+        try:
+            record = self._box.open_pending(held)
+        except DecryptFailed:
+            if is_pending:
                 move_connection(unit, held, "break", reason="decrypt_failed")
-                continue
-            sealed = self._box.symmetric(held, record, new.key_id, new.secret)
+            else:
+                rewrite(unit, held, DESTROYED, "decrypt_failed")
+            return
+        sealed = self._box.symmetric(held, record, new.key_id, new.secret)
+        if is_pending:
             move_connection(unit, held, "seal", sealed)
+        else:
+            rewrite(unit, held, sealed, connection.error)
 
     def _tell(self, key: MemberKey) -> None:
         data: JsonObject = {"member": key.member_id, "key": key.key_id}

@@ -1,0 +1,1 @@
+"""The audit log: chained rows, signed checkpoints, verification, redaction, export."""
