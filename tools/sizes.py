@@ -1,4 +1,4 @@
-"""Keeps files and functions small (house rules, section 6): prints the figures, fails on a big file.
+"""Keeps files and functions small (house rules, section 6): prints figures, fails on a big file.
 
 A file of more than 400 lines fails unless `EXCEPTIONS` names the ADR that allows it. Test files are
 printed only: a table of cases is as long as its cases. Functions are ruff's to refuse; the ratio of
