@@ -81,6 +81,9 @@ class RecordingFront:
         self.progressed: list[JsonObject] = []
         self.logged: list[JsonObject] = []
 
+    def started(self, call: Call) -> None:
+        pass
+
     def progress(self, params: JsonObject) -> None:
         self.progressed.append(params)
 
