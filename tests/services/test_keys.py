@@ -20,9 +20,7 @@ async def test_a_key_is_given_once_and_only_its_verifier_is_stored(state: State)
     assert parsed is not None
     assert parsed.key_id == key.key_id
     subkey = state.keyring.subkey(key.srv_kid, "member-verifier")
-    expected = member_key.verifier(
-        subkey, key.key_id, key.agent_id, key.member_id, parsed.secret
-    )
+    expected = member_key.verifier(subkey, key.key_id, key.agent_id, key.member_id, parsed.secret)
     assert member_key.matches(expected, key.verifier)
     stored = state.file_bytes()
     assert text.encode() not in stored
@@ -175,7 +173,5 @@ async def test_a_key_verifies_for_its_own_agent_and_member_only(state: State) ->
     parsed = member_key.parse(text)
     assert parsed is not None
     subkey = state.keyring.subkey(key.srv_kid, "member-verifier")
-    forged = member_key.verifier(
-        subkey, key.key_id, other.agent_id, other.id, parsed.secret
-    )
+    forged = member_key.verifier(subkey, key.key_id, other.agent_id, other.id, parsed.secret)
     assert not member_key.matches(forged, key.verifier)

@@ -78,9 +78,7 @@ async def test_each_change_is_a_new_version_and_one_revision(state: State) -> No
     )
     steps = [saved, second, third, off, shadow, back]
     assert [step.version.version for step in steps] == [1, 2, 3, 4, 5, 6]
-    assert [step.revision for step in steps] == list(
-        range(saved.revision, saved.revision + 6)
-    )
+    assert [step.revision for step in steps] == list(range(saved.revision, saved.revision + 6))
     assert [step.version.cause for step in steps[1:]] == [
         Cause.SAVE,
         Cause.RENAME,
@@ -117,9 +115,7 @@ async def test_a_write_without_or_on_an_older_revision_changes_nothing(state: St
 async def test_a_deleted_policy_leaves_the_set_and_stays_readable(state: State) -> None:
     await ready(state)
     saved = await create(state)
-    revision = await state.policies.delete(
-        ADMIN, "demo", "no-deleting", expected=saved.revision
-    )
+    revision = await state.policies.delete(ADMIN, "demo", "no-deleting", expected=saved.revision)
     assert revision == saved.revision + 1
     with pytest.raises(NotFound):
         await state.policies.get("demo", "no-deleting")
@@ -135,7 +131,10 @@ async def test_a_deleted_policy_leaves_the_set_and_stays_readable(state: State) 
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("permit (principal, action, resource) when { " + "(" * 70 + "true" + ")" * 70 + " };", "too_nested"),
+        (
+            "permit (principal, action, resource) when { " + "(" * 70 + "true" + ")" * 70 + " };",
+            "too_nested",
+        ),
         ("permit (principal, action, resource);" + " " * 65_536, "too_large"),
         ("permit (principal, action, resource);\x00", "bad_character"),
         ("permit (principal, action, resource) when { \u202etrue };", "bad_character"),
@@ -179,9 +178,7 @@ async def test_reserved_and_malformed_keys_are_refused(state: State, key: str) -
 async def test_a_trusted_agents_policy_names_no_member_as_its_scope(state: State) -> None:
     await state.connected()
     with pytest.raises(Invalid, match="is trusted"):
-        await state.policies.create(
-            ADMIN, "demo", name="Bob", text=PERMIT, scope_member="bob"
-        )
+        await state.policies.create(ADMIN, "demo", name="Bob", text=PERMIT, scope_member="bob")
 
 
 async def test_on_an_untrusted_agent_only_a_members_own_record_permits(state: State) -> None:
@@ -250,9 +247,7 @@ async def test_an_edited_set_is_neither_loaded_nor_built_upon(state: State, edit
     await ready(state)
     saved = await create(state)
     text = FORBID.replace("No deleting.", "Not here.")
-    await state.policies.save(
-        ADMIN, "demo", "no-deleting", expected=saved.revision, text=text
-    )
+    await state.policies.save(ADMIN, "demo", "no-deleting", expected=saved.revision, text=text)
     agent = await state.agents.get("demo")
     await state.db.write(lambda tx: tx.run(Statement(edit, ())))
     with pytest.raises(Unhealthy, match="not those that were saved"):

@@ -1,13 +1,13 @@
 """A whole administrative daemon in a temporary directory: real database, vault, journal, policies.
 
-Only clock, randomness and the providers' servers are scripted. What leaves no trace otherwise (cached
-callers, calls in flight) is written down by `Neighbours`.
+Only clock, randomness and the providers' servers are scripted. What leaves no trace otherwise
+(cached callers, calls in flight) is written down by `Neighbours`.
 """
 
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from wicketd.audit.journal import Journal
@@ -18,7 +18,7 @@ from wicketd.domain.audit import AuditRow
 from wicketd.domain.calls import Caller
 from wicketd.domain.catalogue import Connector
 from wicketd.domain.connections import Connection, Credential
-from wicketd.domain.errors import Upstream
+from wicketd.domain.errors import SignInRejected, Upstream
 from wicketd.domain.ids import AgentId, KeyId, MemberId, uuid7
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberKey
@@ -181,9 +181,9 @@ class ScriptedUpstreams:
     async def list_tools(
         self, connector: Connector, agent_id: AgentId, credential: Credential
     ) -> list[JsonObject]:
-        """What was scripted; no tools if nothing was."""
+        """What was scripted; a server of which nothing is known wants a credential."""
         self.asked.append((connector.key, credential))
-        said = self.lists.get(connector.key, [])
+        said = self.lists.get(connector.key, SignInRejected("The server wants a credential."))
         if isinstance(said, Upstream):
             raise said
         return said
@@ -320,7 +320,7 @@ def _assembled(
     sealer = Sealer(ring, INSTALL_ID, random)
     box = TokenBox(sealer, lambda: ring.active)
     ids, neighbours, upstreams = CountedIds(clock), Neighbours(), ScriptedUpstreams()
-    snapshots = Snapshots(db, files, lambda agent: sets.load(agent))
+    snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound later
     desk = Desk(
         db=db,
         journal=Journal(AuditTable(), clock, ids),
@@ -366,18 +366,18 @@ def _first(texts: dict[str, str]) -> Catalogue:
     return Catalogue({one.key: one for one in parsed})
 
 
-def tool(name: str, **fields: object) -> JsonObject:
-    """A tool definition as a server sends it."""
-    schema = {"type": "object", "properties": {"text": {"type": "string"}}}
-    definition: JsonObject = {"name": name, "inputSchema": dict(schema)}
-    definition.update(fields)  # type: ignore[arg-type]  # tests give JSON
-    return definition
+def tool(name: str, annotations: JsonObject | None = None, **fields: str) -> JsonObject:
+    """A tool definition as a server sends it, with one text argument."""
+    definition: JsonObject = {
+        "name": name,
+        "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+    }
+    if annotations is not None:
+        definition["annotations"] = annotations
+    return {**definition, **fields}
 
 
 def moved(text: str, old: str = "notes.example.test", new: str = "other.example.test") -> str:
     """A connector file edited to another host."""
     assert old in text
     return text.replace(old, new)
-
-
-__all__ = ["ADMIN", "NOTES", "OPEN", "State", "moved", "open_state", "replace", "tool"]
