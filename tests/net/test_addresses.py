@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wicketd.net.addresses import DENIED, NEVER, is_denied
+from wicketd.net.addresses import DENIED, NEVER, is_denied, is_loopback_host
 
 PRIVATE = [
     "0.0.0.0",
@@ -117,3 +117,16 @@ def test_every_address_of_a_denied_network_is_denied_in_each_spelling(
     address = network[offset % network.num_addresses]
     assert is_denied(str(address))
     assert is_denied(address.exploded)
+
+
+@pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_a_loopback_host_is_this_machine(host: str) -> None:
+    assert is_loopback_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["", "0.0.0.0", "::", "10.0.0.1", "::ffff:127.0.0.1", "127.0.0.1.example", "localhost.example"],
+)
+def test_any_other_host_may_be_elsewhere(host: str) -> None:
+    assert not is_loopback_host(host)

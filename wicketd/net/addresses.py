@@ -18,6 +18,8 @@ from typing import Final, TypeAlias
 
 Network: TypeAlias = "IPv4Network | IPv6Network"
 
+LOOPBACK: Final[tuple[Network, ...]] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
 DENIED: Final[tuple[Network, ...]] = tuple(
     ip_network(text)
     for text in (
@@ -64,6 +66,19 @@ NEVER: Final[tuple[Network, ...]] = tuple(
     )
 )
 """Metadata services and link-local neighbours: no connector file opens them."""
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host can only be this machine: `localhost` or a literal loopback address.
+
+    Any other name may resolve elsewhere tomorrow and counts as foreign, as does a mapped address.
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return _within(ip_address(host), LOOPBACK)
+    except ValueError:
+        return False
 
 
 def is_denied(ip: str, allowed: Sequence[Network] = ()) -> bool:
