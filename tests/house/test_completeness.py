@@ -4,12 +4,9 @@ Each list is compared both ways. What is in neither place fails; what is proven 
 fails, so that the table of excuses only shrinks.
 """
 
-import importlib.util
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
-import typer
 
 from tests.pending import ISSUES, PENDING
 from tests.requirements import (
@@ -20,6 +17,7 @@ from tests.requirements import (
     citations,
     promise_files,
 )
+from tests.support.commands import commands
 from wicketd.api import endpoints
 from wicketd.domain.calls import RefusalKind
 from wicketd.proxy import errors
@@ -72,30 +70,12 @@ def table() -> set[str]:
 
 @pytest.mark.parametrize("program", list(COMMANDS))
 def test_every_command_of_the_specification_exists(program: str) -> None:
-    compare(COMMANDS[program], set(commands(program)), f"the command tree of {program}")
+    compare(COMMANDS[program], commands(program), f"the command tree of {program}")
 
 
 @pytest.mark.parametrize("program", list(COMMANDS))
 def test_no_command_exists_beyond_the_specification(program: str) -> None:
-    assert set(commands(program)) <= set(COMMANDS[program])
-
-
-def commands(program: str) -> Iterator[str]:
-    """Full names of the program's commands; none while its module does not exist."""
-    name = {"wicket": "wicket_tui.cli", "wicketd": "wicketd.cli"}[program]
-    if importlib.util.find_spec(name) is None:
-        return iter(())
-    module = importlib.import_module(name)
-    return leaves(program, typer.main.get_command(module.app))
-
-
-def leaves(name: str, node: Any) -> Iterator[str]:
-    children = getattr(node, "commands", None)
-    if children is None:
-        yield name
-        return
-    for child in children:
-        yield from leaves(f"{name} {child}", children[child])
+    assert commands(program) <= set(COMMANDS[program])
 
 
 def test_every_kind_of_refusal_has_its_row() -> None:
