@@ -11,8 +11,7 @@ import msgspec
 
 from wicketd.domain.calls import Answer, Failure
 from wicketd.proxy import failures
-from wicketd.proxy.exchange import Heard
-from wicketd.proxy.inbound import Message, RpcError
+from wicketd.proxy.inbound import Heard, Message, RpcError
 from wicketd.proxy.upstream import UNSUPPORTED_VERSION
 from wicketd.proxy.upstream_events import Answered, Failed, How, Session, StreamEnded
 

@@ -6,13 +6,12 @@ Counterpart of `net.client` below and of `answers`, which reads what was heard. 
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from wicketd.domain.errors import Malformed, Upstream
 from wicketd.domain.ports import Spawn
 from wicketd.net.client import Endpoint, Response
-from wicketd.proxy.inbound import Message, decode
+from wicketd.proxy.inbound import Heard, Message, decode
 from wicketd.proxy.outbound import Outgoing
 from wicketd.proxy.sse import Decoder
 
@@ -26,21 +25,6 @@ _EVENTS: Final = "text/event-stream"
 
 Listener: TypeAlias = Callable[[Message | None], None]
 """Takes what is not our answer; None: something that is no message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What an exchange brought. `answer` None: the status stands alone, or the stream ended."""
-
-    status: int
-    answer: Message | None = None
-    size_bytes: int = 0
-    session_id: str | None = None
-    challenge: str = ""
-    """`WWW-Authenticate`."""
-    has_ended_stream: bool = False
-    event_id: str | None = None
-    retry_ms: int | None = None
 
 
 class Exchanges:

@@ -16,8 +16,8 @@ from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.errors import Upstream
 from wicketd.proxy import failures, outbound
 from wicketd.proxy.answers import refusal_of
-from wicketd.proxy.exchange import Exchanges, Heard, Listener
-from wicketd.proxy.inbound import RpcError
+from wicketd.proxy.exchange import Exchanges, Listener
+from wicketd.proxy.inbound import Heard, RpcError
 from wicketd.proxy.lanes import Route
 from wicketd.proxy.outbound import Outgoing, Wanted
 from wicketd.proxy.upstream import LEGACY_VERSIONS, judge_discover

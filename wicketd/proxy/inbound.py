@@ -4,6 +4,7 @@ Lenient where a stream goes on (a message that is none is dropped and counted), 
 the one answer. Source: protocol spec, 4.1.
 """
 
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import msgspec
@@ -47,6 +48,21 @@ class Message(msgspec.Struct, frozen=True):
     def is_request(self) -> bool:
         """Whether the upstream wants an answer from us."""
         return isinstance(self.method, str) and isinstance(self.id, int | str)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What an exchange brought. `answer` None: the status stands alone, or the stream ended."""
+
+    status: int
+    answer: Message | None = None
+    size_bytes: int = 0
+    session_id: str | None = None
+    challenge: str = ""
+    """`WWW-Authenticate`."""
+    has_ended_stream: bool = False
+    event_id: str | None = None
+    retry_ms: int | None = None
 
 
 _MESSAGE: Final = msgspec.json.Decoder(Message)

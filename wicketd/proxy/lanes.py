@@ -110,8 +110,9 @@ class Job:
 class Seats:
     """Bounds what is in flight; whoever finds no seat within the queue time is turned away."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, queue_s: float = QUEUE_S) -> None:
         self._semaphore = asyncio.Semaphore(limit)
+        self._queue_s = queue_s
 
     async def take(self) -> None:
         """Takes a seat.
@@ -122,7 +123,7 @@ class Seats:
         if not self._semaphore.locked():
             await self._semaphore.acquire()
             return
-        async with asyncio.timeout(QUEUE_S):
+        async with asyncio.timeout(self._queue_s):
             await self._semaphore.acquire()
 
     def give(self) -> None:
