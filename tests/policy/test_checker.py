@@ -10,6 +10,7 @@ from wicketd.policy.checks import Scope
 
 SCHEMA = two_services()
 HANDLE = engine.parse_schema(SCHEMA.text)
+MIXED = 'OpsMCP::Action::"status", Wicket::Action::"read"'
 HEAD = "principal, action, resource"
 STATUS = 'action == OpsMCP::Action::"status"'
 DELETE = 'action == GitHubMCP::Action::"delete_file"'
@@ -45,8 +46,8 @@ CASES = [
     ("never_applies", f"permit (principal, {STATUS}, resource is Wicket::Prompt);", None),
     (
         "mixed_types",
-        'permit (principal, action in [OpsMCP::Action::"status", Wicket::Action::"read"], resource);',
-        'OpsMCP::Action::"status", Wicket::Action::"read"',
+        f"permit (principal, action in [{MIXED}], resource);",
+        MIXED,
     ),
     ("group_needs_in", 'permit (principal, action == Wicket::Action::"read", resource);', "=="),
     ("group_needs_in", 'permit (principal, action == OpsMCP::Action::"any", resource);', "=="),

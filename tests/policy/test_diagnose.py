@@ -30,7 +30,7 @@ def test_each_message_has_its_code(message: str, code: str) -> None:
 
 def test_a_name_that_stands_once_is_marked() -> None:
     found = diagnose.of_validation(PLACE, ["attribute `b` not found"])[0]
-    assert (TEXT[found.start : found.end], found.line, found.col) == ("b", 2, 27)
+    assert (TEXT[found.start : found.end], found.line, found.col) == ("b", 2, 29)
     assert not found.approximate
 
 

@@ -5,6 +5,7 @@ Each case runs in a process of its own, since what it tries to prevent is a deat
 
 import subprocess
 import sys
+from bisect import bisect
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,12 @@ def test_everything_that_the_guard_passes_is_survived(stack_mib: int) -> None:
 
 def _around_the_cap(link: str) -> tuple[int, int, int]:
     """Counts at the cap, one less, and one more, which the guard no longer passes."""
-    passed = [n for n in range(200, 520) if lexer.measure(chain(link, n)).path <= lexer.MAX_PATH]
-    return passed[-2], passed[-1], passed[-1] + 1
+    past = bisect(range(lexer.MAX_PATH), lexer.MAX_PATH, key=lambda n: depth_of(link, n))
+    return past - 2, past - 1, past
+
+
+def depth_of(link: str, count: int) -> int:
+    return lexer.measure(chain(link, count)).path
 
 
 @pytest.mark.parametrize("text", [nested("(", "1", ")", 20_000), chain("+", 15_000)])

@@ -140,7 +140,8 @@ def test_an_untrusted_member_without_own_records_sees_nothing() -> None:
 
 def test_prompts_and_resources_are_listed_by_their_own_actions() -> None:
     where = world()
-    text = 'permit (principal, action == Wicket::Action::"get_prompt", resource in Wicket::Service::"github");'
+    head = 'principal, action == Wicket::Action::"get_prompt"'
+    text = f'permit ({head}, resource in Wicket::Service::"github");'
     snapshot = where.snapshot(text)
 
     def shown(service: str, kind: Kind) -> bool:

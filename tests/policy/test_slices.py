@@ -43,10 +43,14 @@ def test_what_holds_of_every_resource_is_decided(
 
 
 def test_action_scopes_name_their_actions() -> None:
+    one: Any
+    two: Any
     one, two = {"type": "A", "id": "x"}, {"type": "A", "id": "y"}
     assert scoped_actions({"op": "All"}) is None
-    assert scoped_actions({"op": "==", "entity": one}) == {("A", "x")}
-    assert scoped_actions({"op": "in", "entities": [one, two]}) == {("A", "x"), ("A", "y")}
+    assert scoped_actions({"op": "==", "entity": one}) == frozenset({("A", "x")})
+    assert scoped_actions({"op": "in", "entities": [one, two]}) == frozenset(
+        {("A", "x"), ("A", "y")}
+    )
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,6 @@ from wicketd.policy.schema import CedarSchema
 from wicketd.policy.slices import Statement
 
 SchemaHandle: TypeAlias = cedarpy.Schema
-"""A parsed schema."""
 
 CPU_LIMIT_NS: Final = 50_000_000
 MAX_SET_BYTES: Final = 2 * 1024 * 1024
