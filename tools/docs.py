@@ -1,9 +1,10 @@
-"""Writes the pages that are read off tables: docs/admin-api.md, docs/admin-api.json, docs/cli.md.
+"""Writes the pages that are read off tables: admin-api.md and .json, cli.md, config.md in docs/.
 
 `python -m tools.docs` writes them, `--check` fails when they differ. A removed endpoint or field
 of the admin API without a new contract number fails as well.
 """
 
+import ast
 import inspect
 import json
 import sys
@@ -15,6 +16,7 @@ import msgspec
 import typer
 
 from wicket_tui.cli import app as wicket
+from wicketd import config
 from wicketd.api.endpoints import ENDPOINTS, Endpoint
 from wicketd.api.errors import STATUS
 from wicketd.api.version import API_HEADER, API_VERSION
@@ -30,6 +32,7 @@ def main(arguments: list[str]) -> int:
         "admin-api.md": admin_api(),
         "admin-api.json": admin_api_json(),
         "cli.md": command_line("wicket", wicket),
+        "config.md": configuration(),
     }
     if "--check" in arguments:
         return check(pages)
@@ -183,6 +186,78 @@ def _command(path: str, leaf: Any) -> str:
     lines = [f"## {usage}", "", inspect.cleandoc(leaf.help or ""), ""]
     lines += [f"- `{' '.join(param.opts)}`: {param.help or ''}".rstrip() for param in options]
     return "\n".join([*lines, ""] if options else lines)
+
+
+CONFIG_HEAD = f"""# Configuration
+
+{GENERATED}
+
+`wicketd serve` reads `/etc/wicket/{config.FILE_NAME}`, else `{config.FILE_NAME}` in the state
+directory, or the file given with `--config`. `WICKET_<TABLE>_<KEY>` in the environment overrides
+one key, for example `WICKET_SERVER_PORT=8651`; `WICKET_STATE_DIR` overrides `state_dir`. An unknown
+key, a wrong type and a secret in the environment stop the start with exit code 78;
+`wicketd config check` tells why. No key is needed: every setting has a default.
+"""
+
+
+def configuration() -> str:
+    """The page of the settings."""
+    _, schemas = msgspec.json.schema_components([config.Config])
+    documented = attribute_docs(inspect.getsource(config))
+    parts = [CONFIG_HEAD]
+    for name, row in schemas["Config"]["properties"].items():
+        if "$ref" not in row:
+            parts.append(_settings("Top level", {name: row}, documented["Config"]))
+            continue
+        table = schemas[row["$ref"].rpartition("/")[2]]
+        docs = documented[table["title"]]
+        parts.append(_settings(f"[{name}]", table["properties"], docs, table["description"]))
+    return "\n".join(parts)
+
+
+def _settings(title: str, rows: dict[str, Any], docs: dict[str, str], about: str = "") -> str:
+    lines = [f"## {title}", "", *([about, ""] if about else [])]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, row in rows.items():
+        default = "unset" if row.get("default") is None else f"`{json.dumps(row['default'])}`"
+        lines.append(f"| `{key}` | {_kind(row)} | {default} | {docs[key]} |")
+    return "\n".join([*lines, ""])
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """A type in words: its name, the allowed words, or its range."""
+    if "anyOf" in row:
+        return " or ".join(_kind(one) for one in row["anyOf"] if one != {"type": "null"})
+    if "enum" in row:
+        return " or ".join(f"`{json.dumps(word)}`" for word in sorted(row["enum"]))
+    words = {"array": "list of strings", "number": "number", "boolean": "true or false"}
+    name = words.get(row["type"], row["type"])
+    if "exclusiveMinimum" in row:
+        return f"{name} > {row['exclusiveMinimum']}"
+    bounds = (row.get("minimum"), row.get("maximum"))
+    if bounds == (None, None):
+        return str(name)
+    low, high = bounds
+    return f"{name} {low}\u2013{high}" if high is not None else f"{name} \u2265 {low}"
+
+
+def attribute_docs(source: str) -> dict[str, dict[str, str]]:
+    """Class to attribute to the docstring beneath it, on one line."""
+    found: dict[str, dict[str, str]] = {}
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.ClassDef):
+            continue
+        for before, after in zip(node.body, node.body[1:], strict=False):
+            text = _constant(after)
+            if isinstance(before, ast.AnnAssign) and text is not None:
+                found.setdefault(node.name, {})[ast.unparse(before.target)] = text
+    return found
+
+
+def _constant(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+        return " ".join(str(node.value.value).split())
+    return None
 
 
 def _read(path: Path) -> str:
