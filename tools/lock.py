@@ -24,7 +24,11 @@ def lock(name: str, *extra: str) -> None:
         "--output-file", str(target), *extra, str(ROOT / "pyproject.toml"),
     ]  # fmt: skip
     subprocess.run(command, check=True, cwd=ROOT)
-    kept = [line for line in target.read_text().splitlines() if not re.match(r"\s*(#|--index|--find)", line)]
+    kept = [
+        line
+        for line in target.read_text().splitlines()
+        if not re.match(r"\s*(#|--index|--find)", line)
+    ]
     target.write_text(HEADER + "\n".join(kept) + "\n")
 
 

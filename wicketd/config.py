@@ -199,7 +199,9 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
 def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
     for name in sorted(environ):
         if name in _SECRET_VARIABLES:
-            message = f"{name} holds a secret in the environment, where other processes can read it."
+            message = (
+                f"{name} holds a secret in the environment, where other processes can read it."
+            )
             raise ConfigInvalid(message, hint="Unset it and name a file, or pass a descriptor.")
         if not name.startswith("WICKET_") or name in _NOT_SETTINGS:
             continue
@@ -210,11 +212,13 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
         fields = {field.name: field for field in msgspec.structs.fields(Config)}
         if table not in fields or not key:
             message = f"{name} names no setting."
-            raise ConfigInvalid(message, hint="Settings are WICKET_<TABLE>_<KEY>; see docs/config.md.")
+            raise ConfigInvalid(
+                message, hint="Settings are WICKET_<TABLE>_<KEY>; see docs/config.md."
+            )
         document.setdefault(table, {})[key] = _value(fields[table].type, key, environ[name])
 
 
-def _value(table: Any, key: str, text: str) -> Any:  # noqa: ANN401  # a decode border
+def _value(table: Any, key: str, text: str) -> Any:
     kinds = {field.name: field.type for field in msgspec.structs.fields(table)}
     if key in kinds and _is_text(kinds[key]):
         return text
@@ -239,7 +243,11 @@ def _check(config: Config) -> None:
         raise ConfigInvalid(
             "server.public_url must be a URL with a host.", hint="For example https://mcp.example."
         )
-    if public is not None and public.scheme == "http" and not is_loopback_host(public.hostname or ""):
+    if (
+        public is not None
+        and public.scheme == "http"
+        and not is_loopback_host(public.hostname or "")
+    ):
         raise ConfigInvalid(
             "server.public_url must be https: member keys would cross the network in the clear.",
             hint="Use https, or a loopback host for development.",
@@ -249,5 +257,6 @@ def _check(config: Config) -> None:
     if not config.http.trusted_proxies or public is None or public.scheme != "https":
         raise ConfigInvalid(
             f"Listening on {server.host} needs TLS.",
-            hint="Set server.tls_cert and server.tls_key, or http.trusted_proxies with an https public_url.",
+            hint="Set server.tls_cert and server.tls_key, or http.trusted_proxies with an https "
+            "public_url.",
         )

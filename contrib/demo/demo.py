@@ -188,7 +188,8 @@ async def call_tools(demo: Demo, key: str) -> None:
             async with Client(transport, mode=mode) as client:
                 listed = await client.list_tools()
                 names = [tool.name for tool in listed.tools]
-                print(f"  {client.protocol_version}: {len(names)} of 4 tools shown: {', '.join(names)}")
+                shown = f"{len(names)} of 4 tools shown: {', '.join(names)}"
+                print(f"  {client.protocol_version}: {shown}")
                 if "notes__search_notes" not in names:
                     raise StepFailed("the client does not see the tool that its policy permits")
                 for name, arguments in (

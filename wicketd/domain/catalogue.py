@@ -270,7 +270,7 @@ class ServiceView:
     gone_but_named: tuple[str, ...] = ()
     """Gone tools that a live policy names; they stay in the schema (policy spec, V8)."""
     is_enabled: bool = True
-    """A disabled service stays in the schema, so that policies keep their meaning; its calls do not pass."""
+    """A disabled service stays in the schema, so that policies keep meaning; no call passes."""
 
 
 @dataclass(frozen=True, slots=True)

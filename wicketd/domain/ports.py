@@ -198,7 +198,7 @@ class CallPorts(Protocol):
         """
 
     def mirrored_schema(self, call: Call) -> JsonObject | None:
-        """The inputSchema of a tool in the member's list that mirrors arguments in headers (M10)."""
+        """The inputSchema of a tool in the member's list that mirrors arguments in headers, M10."""
 
     def decide(self, call: Call) -> Decision | Refusal:
         """Decides in memory; an exception inside is a denial.

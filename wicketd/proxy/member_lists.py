@@ -39,7 +39,10 @@ class UpstreamTools:
 
 
 class MemberLists:
-    """Implements the front's `ListPort`. `portal`: where a member connects a service, if anywhere."""
+    """Implements the front's `ListPort`.
+
+    `portal`: where a member connects a service, if anywhere.
+    """
 
     def __init__(
         self, listings: Listings, portal: Callable[[str], str | None], *, name_max: int
