@@ -11,7 +11,7 @@ import pytest
 from wicketd.domain.errors import AuditNotDurable, Conflict
 from wicketd.domain.ports import Statement, Tx
 from wicketd.storage import connect, meta, migrate
-from wicketd.storage.group import Folds, Unit, run_group
+from wicketd.storage.group import Fold, Folds, Unit, run_group
 
 
 @pytest.fixture
@@ -28,11 +28,9 @@ def _into(key: tuple[object, ...], counts: tuple[int, ...]) -> Statement:
 
 def test_folds_sum_counts_and_keep_maxima() -> None:
     folds = Folds()
-    folds.add(("a",), (1, 2), _into, (5,))
-    other = Folds()
-    other.add(("a",), (10, 20), _into, (3,))
-    other.add(("b",), (), _into, (9,))
-    folds.merge(other)
+    folds.add([Fold(("a",), (1, 2), (5,), _into)])
+    folds.add([Fold(("a",), (10, 20), (3,), _into), Fold(("b",), (), (9,), _into)])
+    folds.add([Fold(("b",), (), (8,), _into)])
     values = [statement.params for statement in folds.statements()]
     assert values == [("a", "(11, 22, 5)"), ("b", "(9,)")]
 

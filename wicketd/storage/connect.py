@@ -14,7 +14,7 @@ _WRITER: Final = (
     "PRAGMA secure_delete = ON",
     "PRAGMA trusted_schema = OFF",
     "PRAGMA temp_store = MEMORY",
-    "PRAGMA wal_autocheckpoint = 1000",
+    "PRAGMA wal_autocheckpoint = 4000",
     # The log is cut back to this after a checkpoint: a burst does not keep the disk full.
     "PRAGMA journal_size_limit = 16777216",
     "PRAGMA cache_size = -16384",

@@ -85,8 +85,13 @@ class SqliteDatabase:
             lock.release()
             raise
         db = cls(path, clock, limits or Limits(), connection, lock)
-        await db._probe_write()
-        await db._readers.start(db._limits.readers)
+        try:
+            await db._probe_write()
+            await db._readers.start(db._limits.readers)
+        except BaseException:
+            # The readers' threads outlive the loop and would keep a failing process from ending.
+            await db.close()
+            raise
         return db
 
     async def write(self, work: Callable[[Tx], T]) -> T:

@@ -6,8 +6,9 @@ counters only; a fault of the medium loses the whole group.
 
 import sqlite3
 from asyncio import Future
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from operator import add
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from wicketd.domain.ports import FoldInto, Query, Statement, Tx
 from wicketd.storage.faults import is_medium_fault, not_durable, taken
@@ -38,34 +39,39 @@ class Unit(Generic[T]):
             self.future.set_result(self.result)  # type: ignore[arg-type]  # None only if work gave None
 
 
+class Fold(NamedTuple):
+    """One addition to the counters of `key`, or their sum so far."""
+
+    key: tuple[object, ...]
+    counts: tuple[int, ...]
+    maxima: tuple[int, ...]
+    into: FoldInto
+
+
 class Folds:
     """Counters on their way to one upsert per key and group."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[object, ...], tuple[FoldInto, tuple[int, ...], tuple[int, ...]]] = {}
+        self._rows: dict[tuple[object, ...], Fold] = {}
 
-    def add(
-        self,
-        key: tuple[object, ...],
-        counts: tuple[int, ...],
-        into: FoldInto,
-        maxima: tuple[int, ...],
-    ) -> None:
-        """Sums `counts`, keeps the largest `maxima` and the newest `into`."""
-        known = self.rows.get(key)
-        if known is not None:
-            counts = tuple(map(sum, zip(known[1], counts, strict=True)))
-            maxima = tuple(map(max, zip(known[2], maxima, strict=True)))
-        self.rows[key] = (into, counts, maxima)
-
-    def merge(self, other: "Folds") -> None:
-        """Takes over the counters of a unit that went well."""
-        for key, (into, counts, maxima) in other.rows.items():
-            self.add(key, counts, into, maxima)
+    def add(self, folds: Iterable[Fold]) -> None:
+        """Sums counts, keeps the largest maxima and the newest `into` of each key."""
+        rows = self._rows
+        for fold in folds:
+            key, counts, maxima, into = fold
+            known = rows.get(key)
+            if known is None:
+                rows[key] = fold
+                continue
+            if counts:
+                counts = tuple(map(add, known.counts, counts))
+            if maxima:
+                maxima = tuple(map(max, known.maxima, maxima))
+            rows[key] = Fold(key, counts, maxima, into)
 
     def statements(self) -> list[Statement]:
-        """One upsert per key, in key order of arrival."""
-        return [into(key, counts + maxima) for key, (into, counts, maxima) in self.rows.items()]
+        """One upsert per key, in order of arrival."""
+        return [fold.into(fold.key, fold.counts + fold.maxima) for fold in self._rows.values()]
 
 
 class WriteTx:
@@ -75,7 +81,7 @@ class WriteTx:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.folds = Folds()
+        self.folds: list[Fold] = []
 
     def one(self, query: Query[T]) -> T | None:
         """See `Tx.one`."""
@@ -110,7 +116,7 @@ class WriteTx:
         maxima: tuple[int, ...] = (),
     ) -> None:
         """See `Tx.fold`."""
-        self.folds.add(key, counts, into, maxima)
+        self.folds.append(Fold(key, counts, maxima, into))
 
 
 def run_group(connection: sqlite3.Connection, units: Sequence[Unit[Any]]) -> str | None:
@@ -160,5 +166,5 @@ def _run_unit(connection: sqlite3.Connection, unit: Unit[Any], folds: Folds) -> 
         connection.execute("ROLLBACK TO unit")
         unit.error = error
     else:
-        folds.merge(tx.folds)
+        folds.add(tx.folds)
     connection.execute("RELEASE unit")
