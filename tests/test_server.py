@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 import pytest
 import uvloop
+from typing_extensions import override
 
 from tests.support.fronts import (
     Http,
@@ -232,6 +233,19 @@ def test_a_unix_socket_has_its_mode_from_the_start(tmp_path: Path) -> None:
         assert os.umask(0) == 0
     finally:
         os.umask(before)
+
+
+def test_nobody_can_connect_before_the_mode_is_set(tmp_path: Path) -> None:
+    modes: list[int] = []
+
+    class Watched(PosixPath):
+        @override
+        def chmod(self, mode: int, **_: bool) -> None:
+            modes.append(stat.S_IMODE(self.stat().st_mode))
+            super().chmod(mode)
+
+    bind_unix(Watched(tmp_path / "admin.sock"), mode=0o660).close()
+    assert modes == [0o600]
 
 
 def test_a_dead_socket_of_ours_is_replaced(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.support.fronts import (
     echo,
     eventually,
     legacy_session,
+    make_caller,
     make_tool,
     modern,
     modern_headers,
@@ -25,6 +26,7 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Front
 from wicketd.proxy.transport import Hosts, client_ip
 
+ANA = make_caller("ana")
 CALL: dict[str, Any] = {"name": "github__get", "arguments": {"a": 1}}
 
 
@@ -353,8 +355,11 @@ async def test_a_cancelled_legacy_call_ends_without_an_answer(*, is_committed: b
         await http.send(body=call, headers=headers)
         await upstream.started.wait()
         assert upstream.front is not None
+        event_id = "AAAAAAAA.0"
         if is_committed:
             upstream.front.progress({"progress": 1})
+            await eventually(lambda: bool(front.sessions.of_member(ANA)[0]._streams))
+            event_id = f"{next(iter(front.sessions.of_member(ANA)[0]._streams))}.0"
         async with connected(front.port) as other:
             note = rpc("notifications/cancelled", None, requestId=5)
             assert (await other.ask(body=note, headers=headers)).status == 202
@@ -363,6 +368,9 @@ async def test_a_cancelled_legacy_call_ends_without_an_answer(*, is_committed: b
         assert b'"id":5' not in got.body
         await eventually(lambda: bool(front.ports.outcomes))
         assert front.ports.outcomes[0].status is OutcomeStatus.CANCELLED
+        # or clients would come back every second for an answer that never comes
+        again = await http.ask("GET", headers={**headers, "Last-Event-ID": event_id})
+        assert again.status == 400
 
 
 async def test_ending_a_member_stops_what_runs_for_it() -> None:
