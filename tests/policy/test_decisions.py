@@ -28,6 +28,8 @@ KNOWN: dict[str, Statement] = {"policy0": PERMIT, "policy1": FORBID}
         ("NoDecision", [], [], Reason.ENGINE_ERROR),
         ("Perhaps", [], [], Reason.ENGINE_ERROR),
         ("Allow", ["policy7"], [], Reason.ENGINE_ERROR),
+        ("Allow", ["policy0", "policy7"], [], Reason.ENGINE_ERROR),
+        ("Deny", ["policy7"], [], Reason.ENGINE_ERROR),
         ("Allow", [], [], Reason.ENGINE_ERROR),
         ("Allow", ["policy1"], [], Reason.ENGINE_ERROR),
         ("Deny", ["policy0"], [], Reason.ENGINE_ERROR),

@@ -1,5 +1,6 @@
 """Tool lists compared without any I/O: properties over arbitrary servers."""
 
+import random
 from dataclasses import replace
 
 from hypothesis import given
@@ -43,7 +44,7 @@ def test_taking_the_same_list_twice_changes_nothing(listed: list[JsonObject]) ->
 
 @given(listed=LISTS, order=st.randoms(use_true_random=False))
 def test_the_order_of_a_list_does_not_matter(
-    listed: list[JsonObject], order: "st.random.Random"
+    listed: list[JsonObject], order: random.Random
 ) -> None:
     unique = list({str(one["name"]): one for one in listed}.values())
     shuffled = list(unique)
