@@ -104,8 +104,11 @@ def replace_calls(where: World, calls: int) -> PolicyRequest:
     return replace(where.request("ops", "status"), session=SessionFacts(calls, 0, (), 0))
 
 
-def test_no_decision_denies() -> None:
-    request = replace(world().request("ops", "status"), input=Encoded({"x": 1.5}, ()))
+@pytest.mark.requirement("E14")
+@pytest.mark.parametrize("value", [1.5, "undeclared"])
+def test_no_decision_denies(value: float | str) -> None:
+    """The second is refused by nothing but the schema."""
+    request = replace(world().request("ops", "status"), input=Encoded({"x": value}, ()))
     decision = engine.decide(world().snapshot(PERMIT_ALL), request)
     assert (decision.allow, decision.reason) == (False, Reason.ENGINE_ERROR)
 

@@ -144,34 +144,39 @@ class Agents:
         why = rules.note(reason)
 
         def work(unit: Unit) -> Agent:
-            before = find.agent(unit.tx, ref)
-            edge = take(EDGES, before.status, trigger, "agent")
-            kept = why if edge.target is AgentStatus.DISABLED else None
-            after = replace(
-                before,
-                status=AgentStatus(edge.target),
-                disabled_reason=kept,
-                rev=Revision(before.rev + 1),
-            )
-            unit.tx.run(agents.update(after))
-            unit.audit(
-                edge.audit,
-                after.key,
-                before={"status": before.status.value},
-                after={"status": after.status.value, "reason": why},
-                agent_id=after.id,
-            )
-            return after
+            return _switch(unit, find.agent(unit.tx, ref), trigger, why)
 
         after = await self._desk.change(actor, work)
+        if after.status is AgentStatus.DISABLED:
+            self._stopped(after)
+            return after
         self._desk.forget_agent(after.id)
-        if after.status is AgentStatus.ACTIVE:
-            async with self._desk.locks.hold(after.id):
-                await self._desk.snapshots.rebuild(after.id)
-        else:
-            self._desk.calls.end_agent(after.id)
+        async with self._desk.locks.hold(after.id):
+            await self._desk.snapshots.rebuild(after.id)
         self._tell(after)
         return after
+
+    async def panic(
+        self, actor: Actor, ref: str | None = None, reason: str | None = None
+    ) -> Sequence[Agent]:
+        """Switches off one agent, or every active one, in one transaction, and gives them.
+
+        Calls in flight are cancelled. What is off already stays as it is.
+
+        Raises:
+            NotFound: there is no such agent.
+        """
+        why = rules.note(reason)
+
+        def work(unit: Unit) -> Sequence[Agent]:
+            known = unit.tx.all(agents.all()) if ref is None else [find.agent(unit.tx, ref)]
+            active = [agent for agent in known if agent.status is AgentStatus.ACTIVE]
+            return [_switch(unit, agent, "disable", why) for agent in active]
+
+        ended = await self._desk.change(actor, work)
+        for agent in ended:
+            self._stopped(agent)
+        return ended
 
     async def delete(
         self, actor: Actor, ref: str, confirm: str, expected: int | None = None
@@ -241,9 +246,34 @@ class Agents:
             rev=Revision(1),
         )
 
+    def _stopped(self, agent: Agent) -> None:
+        self._desk.forget_agent(agent.id)
+        self._desk.calls.end_agent(agent.id)
+        self._tell(agent)
+
     def _tell(self, agent: Agent) -> None:
         data: JsonObject = {"agent": agent.key, "status": agent.status.value, "rev": agent.rev}
         self._desk.events.publish(Topic.AGENTS, data, agent.id)
+
+
+def _switch(unit: Unit, before: Agent, trigger: str, why: str | None) -> Agent:
+    edge = take(EDGES, before.status, trigger, "agent")
+    kept = why if edge.target is AgentStatus.DISABLED else None
+    after = replace(
+        before,
+        status=AgentStatus(edge.target),
+        disabled_reason=kept,
+        rev=Revision(before.rev + 1),
+    )
+    unit.tx.run(agents.update(after))
+    unit.audit(
+        edge.audit,
+        after.key,
+        before={"status": before.status.value},
+        after={"status": after.status.value, "reason": why},
+        agent_id=after.id,
+    )
+    return after
 
 
 def _changed(before: Agent, changes: AgentChanges) -> Agent:

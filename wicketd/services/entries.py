@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from wicketd.audit import redact
 from wicketd.audit.chain import args_commit
+from wicketd.audit.redact import masked, outline, recorded
 from wicketd.domain.audit import Entry, PolicyHit
 from wicketd.domain.calls import Call, Caller, Outcome, Refusal
 from wicketd.domain.catalogue import Tool
@@ -154,14 +154,14 @@ class Recorder:
         if mode == "digest":
             return None
         if mode == "redacted":
-            fields["toolArgs"] = redact.masked(call.arguments)
+            fields["toolArgs"] = masked(call.arguments)
             return None
         salt = self._random.bytes(_SALT_BYTES)
-        fields["toolArgs"] = redact.outline(call.arguments, show)
+        fields["toolArgs"] = outline(call.arguments, show)
         fields["argsCommit"] = args_commit(salt, canonical).hex()
         caller = call.caller
         kid, sealed = self._sealer.seal_args(
-            call.id, caller.agent.id, caller.member.id, redact.recorded(canonical, salt)
+            call.id, caller.agent.id, caller.member.id, recorded(canonical, salt)
         )
         return kid, sealed, call.at_ms + self._recording.arguments_days * _DAY_MS
 

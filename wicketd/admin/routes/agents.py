@@ -56,13 +56,7 @@ async def delete(uses: UseCases, ask: Ask[wire.AgentDelete]) -> Nothing:
 
 async def panic(uses: UseCases, ask: Ask[wire.Panic]) -> wire.PanicDone:
     """Disables one agent, or every active one."""
-    named, reason = ask.request.agent, ask.request.reason
-    known = await uses.agents.list() if named is None else [await uses.agents.get(named)]
-    ended = [
-        await uses.agents.set_status(ask.actor, agent.id, AgentStatus.DISABLED, reason)
-        for agent in known
-        if agent.status is AgentStatus.ACTIVE
-    ]
+    ended = await uses.agents.panic(ask.actor, ask.request.agent, ask.request.reason)
     return wire.PanicDone(agents=tuple(map(mapping.agent, ended)))
 
 
