@@ -1,1 +1,1 @@
-"""The audit log: chained rows, signed checkpoints, verification, redaction, export."""
+"""The chained audit log: bodies, hashes, checkpoints, verification, redaction, export."""

@@ -1,87 +1,148 @@
-"""The hash chain and the Merkle tree over it, one leaf a row.
+"""Canonical bodies, row hashes and the Merkle frontier over them. Pure.
 
-Pure. Counterparts: `audit.journal`, which appends, and `audit.verify`, which recomputes. The row
-hash is the RFC 9162 leaf hash of `prev ‖ body`, so that chain and tree share it.
-Source: security spec, section 10.
+Invariant: one fact has one spelling, so that a hash names it. The row hash is at once the link of
+the chain and the RFC 9162 leaf hash of `prev ‖ body`. Source: security spec, section 10.
 """
 
 import hashlib
-from dataclasses import dataclass
+import hmac
+import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from wicketd.domain.json import Json, JsonObject
+from wicketd.domain.json import Json
 
-GENESIS: Final = bytes(32)
-_NAME_MAX: Final = 256
+HASH_BYTES: Final = 32
+FIRST_PREV: Final = bytes(HASH_BYTES)
+"""What the first row continues."""
+MAX_NAME: Final = 256
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_CONTROLS: Final = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
-def canonical_body(fields: JsonObject) -> str:
-    """Sorted keys, no floats, names of at most 256 characters; control characters are escaped.
+def canonical_body(values: Mapping[str, Json]) -> str:
+    """The one spelling of a row: sorted names, no blanks, control characters escaped.
 
     Raises:
-        ValueError: a float or a name that is too long stands somewhere inside.
+        ValueError: a float, a name of more than 256 characters, or text that is not Unicode.
     """
-    _check(fields)
-    return msgspec.json.encode(fields, order="deterministic").decode()
+    _refuse_floats(values)
+    try:
+        text = _ENCODER.encode(values).decode()
+    except UnicodeEncodeError:
+        raise ValueError("An audit body cannot hold a lone surrogate.") from None
+    # C0 is escaped by the encoder. Most bodies are ASCII, which is known without a scan.
+    if not text.isascii() or "\x7f" in text:
+        return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return text
+
+
+def _refuse_floats(values: Mapping[str, Json]) -> None:
+    stack: list[object] = [values]
+    while stack:
+        value = stack.pop()
+        if isinstance(value, str):
+            continue
+        if isinstance(value, Mapping):
+            if value and max(map(len, value)) > MAX_NAME:
+                raise ValueError("A name in an audit body has at most 256 characters.")
+            stack.extend(value.values())
+        elif isinstance(value, list | tuple):
+            stack.extend(value)
+        elif isinstance(value, float):
+            raise ValueError("An audit body holds no floats: their spelling is not unique.")  # noqa: TRY004  # a value of Json, not a wrong type
 
 
 def row_hash(prev: bytes, body: str) -> bytes:
-    """SHA-256(0x00 ‖ prev ‖ body)."""
+    """SHA-256(0x00 ‖ prev ‖ body): the link to the next row, and the leaf of the tree."""
     return hashlib.sha256(b"\x00" + prev + body.encode()).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """SHA-256(0x01 ‖ left ‖ right)."""
+    """SHA-256(0x01 ‖ left ‖ right): an inner node (RFC 9162, 2.1.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
-def args_commit(salt: bytes, canonical: bytes) -> bytes:
-    """SHA-256(salt ‖ arguments): with both at hand it proves what was decided, alone nothing."""
-    return hashlib.sha256(salt + canonical).digest()
-
-
-@dataclass(frozen=True, slots=True)
 class Frontier:
-    """The right edge of a Merkle tree (RFC 9162): enough to append and to give the root.
+    """The roots of the perfect subtrees that make up a tree of `size` leaves, largest first.
 
-    `nodes`: roots of the perfect subtrees, largest first; their sizes are the bits of `size`.
+    It is all that a tree needs to grow and to give its root: at most 63 hashes.
     """
 
-    size: int = 0
-    nodes: tuple[bytes, ...] = ()
+    __slots__ = ("_hashes", "size")
 
-    def append(self, leaf: bytes) -> "Frontier":
-        """The frontier with one more leaf."""
-        nodes, carry = list(self.nodes), leaf
-        size = self.size
-        while size & 1:
-            carry = node_hash(nodes.pop(), carry)
-            size >>= 1
-        return Frontier(self.size + 1, (*nodes, carry))
+    def __init__(self) -> None:
+        self.size = 0
+        self._hashes: list[bytes] = []
 
-    @property
+    @classmethod
+    def from_bytes(cls, size: int, data: bytes) -> "Frontier":
+        """Takes up a frontier written by `to_bytes`.
+
+        Raises:
+            ValueError: a tree of this size has another number of subtrees.
+        """
+        if size < 0 or len(data) != size.bit_count() * HASH_BYTES:
+            raise ValueError("The frontier does not belong to a tree of this size.")
+        frontier = cls()
+        frontier.size = size
+        frontier._hashes = [
+            data[start : start + HASH_BYTES] for start in range(0, len(data), HASH_BYTES)
+        ]
+        return frontier
+
+    def to_bytes(self) -> bytes:
+        """The hashes in a row, 32 bytes each."""
+        return b"".join(self._hashes)
+
+    def push(self, leaf: bytes) -> None:
+        """Adds the hash of the next row."""
+        subtrees = self.size
+        while subtrees & 1:
+            leaf = node_hash(self._hashes.pop(), leaf)
+            subtrees >>= 1
+        self._hashes.append(leaf)
+        self.size += 1
+
     def root(self) -> bytes:
-        """The tree's root; of an empty tree the hash of nothing."""
-        if not self.nodes:
-            return hashlib.sha256(b"").digest()
-        root = self.nodes[-1]
-        for node in reversed(self.nodes[:-1]):
-            root = node_hash(node, root)
+        """The Merkle tree hash (RFC 9162, 2.1.1)."""
+        if not self._hashes:
+            return hashlib.sha256().digest()
+        root = self._hashes[-1]
+        for subtree in self._hashes[-2::-1]:
+            root = node_hash(subtree, root)
         return root
 
 
-def _check(value: Json) -> None:
-    if isinstance(value, float):
-        message = "an audit body holds no floats"
-        raise ValueError(message)  # noqa: TRY004  # callers catch one class
-    if isinstance(value, dict):
-        for name, item in value.items():
-            if len(name) > _NAME_MAX:
-                message = "an audit body holds no name over 256 characters"
-                raise ValueError(message)
-            _check(item)
-    elif isinstance(value, list):
-        for item in value:
-            _check(item)
+def canonical_arguments(arguments: Json) -> bytes:
+    """The one spelling of a call's arguments: sorted names, no blanks, UTF-8; floats may occur."""
+    return _ENCODER.encode(arguments)
+
+
+def args_commit(salt: bytes, canonical: bytes) -> bytes:
+    """Commits to arguments without saying anything of them; salt and arguments together prove it.
+
+    `salt`: 32 random bytes.
+    """
+    return hashlib.sha256(salt + canonical).digest()
+
+
+def args_digest(subkey: bytes, agent_id: str, tool: str, canonical: bytes) -> bytes:
+    """Finds equal arguments and proves nothing.
+
+    `subkey`: K("audit-digest"); `tool`: `service__tool`.
+    """
+    return _digest(subkey, "args", agent_id, tool, canonical)
+
+
+def result_digest(subkey: bytes, agent_id: str, tool: str, canonical: bytes) -> bytes:
+    """The same of a call's result."""
+    return _digest(subkey, "result", agent_id, tool, canonical)
+
+
+def _digest(subkey: bytes, what: str, agent_id: str, tool: str, data: bytes) -> bytes:
+    parts = (what.encode(), agent_id.encode(), tool.encode(), data)
+    return hmac.digest(subkey, b"\0".join(parts), "sha256")

@@ -1,30 +1,40 @@
-"""Appends chained rows inside the writer's transaction; implements `domain.ports.Journal`.
+"""Chains entries into rows inside the writer's transaction. Implements `domain.ports.Journal`.
 
-Counterpart of `storage.audit`, which holds the SQL. Invariant: the head is read in the transaction
-that appends, so a rolled back unit leaves no gap and no fork.
+Invariant: the body says everything that the columns say, and the columns say nothing else.
+Counterparts: `chain` (bodies, hashes), `storage.audit` (statements), `verify` (checks the same).
 """
 
-from wicketd.audit.chain import GENESIS, canonical_body, row_hash
+from typing import Final
+
+from wicketd.audit.chain import FIRST_PREV, MAX_NAME, canonical_body, row_hash
 from wicketd.domain.audit import KINDS, AuditRow, Entry
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json
 from wicketd.domain.ports import AuditRows, Clock, Ids, Tx
 
-_COLUMNS = (
-    ("callId", "call_id"),
+PROJECTIONS: Final = (
+    ("id", "id"),
+    ("seq", "seq"),
+    ("ts", "ts"),
+    ("kind", "kind"),
+    ("call_id", "callId"),
     ("ref", "ref"),
-    ("agentId", "agent_id"),
-    ("memberId", "member_id"),
-    ("memberKeyId", "key_id"),
-    ("sessionId", "session_id"),
+    ("agent_id", "agentId"),
+    ("member_id", "memberId"),
+    ("key_id", "memberKeyId"),
+    ("session_id", "sessionId"),
     ("service", "service"),
     ("tool", "tool"),
     ("decision", "decision"),
-    ("reasonCode", "reason_code"),
+    ("reason_code", "reasonCode"),
+    ("epoch", "epoch"),
 )
+"""Column and its name in the body; a column that is null is left out there."""
+
+_FIRST_EPOCH: Final = 1
 
 
 class Journal:
-    """The one way into the audit log."""
+    """Appends rows: reads the head, chains, inserts. One transaction may append several."""
 
     def __init__(self, rows: AuditRows, clock: Clock, ids: Ids) -> None:
         self._rows = rows
@@ -35,33 +45,50 @@ class Journal:
         """Chains `entry` behind the newest row; durable when the group commits.
 
         Raises:
-            ValueError: its kind is not one of `KINDS`, or its fields hold a float.
-            Conflict: its reference or call is taken.
+            ValueError: a kind that does not exist, a field that repeats a column, or a float.
         """
         if entry.kind not in KINDS:
-            message = f"{entry.kind} is no audit kind"
-            raise ValueError(message)
-        seq, prev, epoch = tx.one(self._rows.head()) or (0, GENESIS, 1)
-        row = self._chained(entry, seq + 1, prev, epoch)
+            raise ValueError(f"There is no audit kind {entry.kind!r}.")
+        seq, prev, epoch = tx.one(self._rows.head()) or (0, FIRST_PREV, _FIRST_EPOCH)
+        # A restored backup begins a new epoch, so that older checkpoints are not held against it.
+        epoch += entry.kind == "audit.restored"
+        row = self._chain(entry, seq + 1, prev, epoch)
         tx.run(self._rows.insert(row))
         for statement in self._rows.insert_side(row, entry):
             tx.run(statement)
         self._rows.fold(tx, row, entry)
         return row
 
-    def _chained(self, entry: Entry, seq: int, prev: bytes, epoch: int) -> AuditRow:
-        row_id, now_ms = self._ids.uuid7(), self._clock.now_ms()
-        body: JsonObject = dict(entry.fields)
-        for name, column in _COLUMNS:
-            value = getattr(entry, column)
-            if value is not None:
-                body[name] = value
-        body |= {"id": row_id, "seq": seq, "ts": now_ms, "epoch": epoch, "kind": entry.kind}
-        text = canonical_body(body)
+    def _chain(self, entry: Entry, seq: int, prev: bytes, epoch: int) -> AuditRow:
+        row_id, ts = self._ids.uuid7(), self._clock.now_ms()
+        # Clients choose these two: cut alike in column and body.
+        service = entry.service and entry.service[:MAX_NAME]
+        tool = entry.tool and entry.tool[:MAX_NAME]
+        columns: dict[str, Json] = {
+            "id": row_id,
+            "seq": seq,
+            "ts": ts,
+            "kind": entry.kind,
+            "callId": entry.call_id,
+            "ref": entry.ref,
+            "agentId": entry.agent_id,
+            "memberId": entry.member_id,
+            "memberKeyId": entry.key_id,
+            "sessionId": entry.session_id,
+            "service": service,
+            "tool": tool,
+            "decision": entry.decision,
+            "reasonCode": entry.reason_code,
+            "epoch": epoch,
+        }
+        if not columns.keys().isdisjoint(entry.fields):
+            raise ValueError("A field of an audit entry repeats the name of a column.")
+        present = {name: value for name, value in columns.items() if value is not None}
+        body = canonical_body({**entry.fields, **present})
         return AuditRow(
             seq=seq,
             id=row_id,
-            ts=now_ms,
+            ts=ts,
             kind=entry.kind,
             call_id=entry.call_id,
             ref=entry.ref,
@@ -69,12 +96,12 @@ class Journal:
             member_id=entry.member_id,
             key_id=entry.key_id,
             session_id=entry.session_id,
-            service=entry.service,
-            tool=entry.tool,
+            service=service,
+            tool=tool,
             decision=entry.decision,
             reason_code=entry.reason_code,
-            body=text,
+            body=body,
             prev=prev,
-            hash=row_hash(prev, text),
+            hash=row_hash(prev, body),
             epoch=epoch,
         )

@@ -122,7 +122,7 @@ class TokenBox:
             SealPublicForged: the stored public half is not the one made at key issue.
         """
         place = _place(held, key.key_id)
-        public = key.seal_public
+        public = self._sealer.verified_public(key.seal_public, key.seal_mac, key.srv_kid, place)
         generation = held.connection.generation + 1
         ciphertext = self._sealer.deposit(record.reveal(), public, place, generation)
         return self._sealed(ciphertext, Suite.DEPOSIT, key.key_id, generation)
