@@ -59,6 +59,11 @@ def test_a_mapped_tool_under_a_service_wide_forbid_is_hidden(scope: str) -> None
     assert DELETE not in listed(PERMIT_ALL, f"forbid (principal, action, {scope});")
 
 
+def test_another_services_permit_lists_no_mapped_tool() -> None:
+    permit = 'permit (principal, action, resource in Wicket::Service::"ops");'
+    assert {service for service, _ in listed(permit)} == {"ops"}
+
+
 def test_another_services_forbid_hides_nothing() -> None:
     assert (
         listed(PERMIT_ALL, 'forbid (principal, action, resource in Wicket::Service::"none");')
