@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from wicketd.domain.json import Json
 
 HASH_BYTES: Final = 32
-FIRST_PREV: Final = bytes(HASH_BYTES)
+GENESIS: Final = bytes(HASH_BYTES)
 """What the first row continues."""
 MAX_NAME: Final = 256
 
@@ -66,17 +67,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
+@dataclass(frozen=True, slots=True)
 class Frontier:
-    """The roots of the perfect subtrees that make up a tree of `size` leaves, largest first.
+    """The right edge of a Merkle tree: all that it needs to grow and to give its root.
 
-    It is all that a tree needs to grow and to give its root: at most 63 hashes.
+    `nodes`: roots of the perfect subtrees, largest first; their sizes are the bits of `size`.
     """
 
-    __slots__ = ("_hashes", "size")
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._hashes: list[bytes] = []
+    size: int = 0
+    nodes: tuple[bytes, ...] = ()
 
     @classmethod
     def from_bytes(cls, size: int, data: bytes) -> "Frontier":
@@ -87,33 +86,29 @@ class Frontier:
         """
         if size < 0 or len(data) != size.bit_count() * HASH_BYTES:
             raise ValueError("The frontier does not belong to a tree of this size.")
-        frontier = cls()
-        frontier.size = size
-        frontier._hashes = [
-            data[start : start + HASH_BYTES] for start in range(0, len(data), HASH_BYTES)
-        ]
-        return frontier
+        starts = range(0, len(data), HASH_BYTES)
+        return cls(size, tuple(data[start : start + HASH_BYTES] for start in starts))
 
     def to_bytes(self) -> bytes:
-        """The hashes in a row, 32 bytes each."""
-        return b"".join(self._hashes)
+        """The nodes in a row, 32 bytes each."""
+        return b"".join(self.nodes)
 
-    def push(self, leaf: bytes) -> None:
-        """Adds the hash of the next row."""
-        subtrees = self.size
-        while subtrees & 1:
-            leaf = node_hash(self._hashes.pop(), leaf)
-            subtrees >>= 1
-        self._hashes.append(leaf)
-        self.size += 1
+    def append(self, leaf: bytes) -> "Frontier":
+        """The frontier with the hash of the next row."""
+        nodes, carry, size = list(self.nodes), leaf, self.size
+        while size & 1:
+            carry = node_hash(nodes.pop(), carry)
+            size >>= 1
+        return Frontier(self.size + 1, (*nodes, carry))
 
+    @property
     def root(self) -> bytes:
-        """The Merkle tree hash (RFC 9162, 2.1.1)."""
-        if not self._hashes:
+        """The Merkle tree hash (RFC 9162, 2.1.1); of an empty tree the hash of nothing."""
+        if not self.nodes:
             return hashlib.sha256().digest()
-        root = self._hashes[-1]
-        for subtree in self._hashes[-2::-1]:
-            root = node_hash(subtree, root)
+        root = self.nodes[-1]
+        for node in self.nodes[-2::-1]:
+            root = node_hash(node, root)
         return root
 
 

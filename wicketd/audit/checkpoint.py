@@ -17,8 +17,7 @@ from typing import Final, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from wicketd.audit.chain import HASH_BYTES, Frontier
-from wicketd.domain.audit import Checkpoint
+from wicketd.audit.chain import HASH_BYTES
 
 MAX_NOTE_BYTES: Final = 65_536
 _ED25519: Final = b"\x01"
@@ -141,57 +140,3 @@ def _decode(text: str, length: int) -> bytes:
     if len(data) != length or _encode(data) != text:
         raise NoteMalformed("A value of this checkpoint is not canonical base64 of its length.")
     return data
-
-
-class Trigger(StrEnum):
-    """Why somebody asks whether a checkpoint is due."""
-
-    TICK = "tick"
-    STOP = "stop"
-    DEMAND = "demand"
-
-
-@dataclass(frozen=True, slots=True)
-class Cadence:
-    """When a checkpoint is due: by rows, by time with new rows, at stop, on demand."""
-
-    rows: int = 1_000
-    seconds: float = 60.0
-
-    def is_due(self, trigger: Trigger, *, new_rows: int, age_s: float) -> bool:
-        """Whether to sign now.
-
-        `new_rows`: since the last checkpoint; `age_s`: seconds since it was signed.
-        """
-        match trigger:
-            case Trigger.DEMAND:
-                return True
-            case Trigger.STOP:
-                return new_rows > 0
-            case Trigger.TICK:
-                return new_rows >= self.rows or (new_rows > 0 and age_s >= self.seconds)
-
-
-class Checkpointer:
-    """Follows the log's hashes and signs its root. Storing and sending notes is the caller's."""
-
-    def __init__(self, signer: Signer, install_id: bytes, frontier: Frontier) -> None:
-        self._signer = signer
-        self._install_id = install_id
-        self._frontier = frontier
-
-    @property
-    def size(self) -> int:
-        """How many rows it has seen."""
-        return self._frontier.size
-
-    def extend(self, hashes: Iterable[bytes]) -> None:
-        """Takes the hashes of the rows behind `size`, in order."""
-        for leaf in hashes:
-            self._frontier.push(leaf)
-
-    def sign(self, epoch: int, at_ms: int) -> Checkpoint:
-        """A checkpoint of everything seen. `epoch`: of the newest row."""
-        size, root = self._frontier.size, self._frontier.root()
-        note = sign(self._signer, self._install_id, epoch, size, root)
-        return Checkpoint(epoch=epoch, size=size, root=root, note=note, at=at_ms)

@@ -6,7 +6,7 @@ Counterparts: `chain` (bodies, hashes), `storage.audit` (statements), `verify` (
 
 from typing import Final
 
-from wicketd.audit.chain import FIRST_PREV, MAX_NAME, canonical_body, row_hash
+from wicketd.audit.chain import GENESIS, MAX_NAME, canonical_body, row_hash
 from wicketd.domain.audit import KINDS, AuditRow, Entry
 from wicketd.domain.json import Json
 from wicketd.domain.ports import AuditRows, Clock, Ids, Tx
@@ -46,10 +46,11 @@ class Journal:
 
         Raises:
             ValueError: a kind that does not exist, a field that repeats a column, or a float.
+            Conflict: its reference or call is taken.
         """
         if entry.kind not in KINDS:
             raise ValueError(f"There is no audit kind {entry.kind!r}.")
-        seq, prev, epoch = tx.one(self._rows.head()) or (0, FIRST_PREV, _FIRST_EPOCH)
+        seq, prev, epoch = tx.one(self._rows.head()) or (0, GENESIS, _FIRST_EPOCH)
         # A restored backup begins a new epoch, so that older checkpoints are not held against it.
         epoch += entry.kind == "audit.restored"
         row = self._chain(entry, seq + 1, prev, epoch)

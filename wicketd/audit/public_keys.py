@@ -23,7 +23,7 @@ class PublicKeysMalformed(ValueError):
 
 
 def render(publics: Mapping[str, bytes], sign_with: Callable[[str, bytes], bytes]) -> str:
-    """The file's text. `publics`: by kid, oldest first; `sign_with(kid, data)` signs by that key."""
+    """The file's text. `publics`: by kid, oldest first; `sign_with(kid, data)` signs."""
     lines = []
     older: str | None = None
     for kid, public in publics.items():

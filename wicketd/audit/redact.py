@@ -18,6 +18,7 @@ from wicketd.domain.json import Json, JsonObject
 MAX_TEXT: Final = 200
 SALT_BYTES: Final = 32
 _WINDOW: Final = 16_384
+_MAX_SHOWN_NAME: Final = MAX_NAME - 1
 _OUTLINE_DEPTH: Final = 3
 _OUTLINE_NAMES: Final = 64
 
@@ -99,7 +100,7 @@ def masked(value: Json, rules: Rules = RULES) -> Json:
 def _masked(value: Json, rules: Rules, *, is_secret: bool) -> Json:
     if isinstance(value, str):
         if is_secret:
-            return "[redacted:key]"
+            return "[redacted:name]"
         # Cut after redaction, so that no half of a secret stands at the cut; the window bounds it.
         return _cut(rules.text(value[:_WINDOW]), MAX_TEXT, was=len(value))
     if isinstance(value, float):
@@ -108,7 +109,7 @@ def _masked(value: Json, rules: Rules, *, is_secret: bool) -> Json:
         return [_masked(item, rules, is_secret=is_secret) for item in value]
     if isinstance(value, dict):
         return {
-            _cut(name, MAX_NAME): _masked(
+            _cut(name, _MAX_SHOWN_NAME): _masked(
                 item, rules, is_secret=is_secret or rules.is_secret_name(name)
             )
             for name, item in value.items()
@@ -116,15 +117,17 @@ def _masked(value: Json, rules: Rules, *, is_secret: bool) -> Json:
     return value
 
 
-def outline(arguments: Mapping[str, Json], show: Collection[str], rules: Rules = RULES) -> Json:
+def outline(
+    arguments: Mapping[str, Json], show: Collection[str], rules: Rules = RULES
+) -> JsonObject:
     """Names, types and sizes of arguments, with the masked values of the fields in `show`."""
     shown: JsonObject = {}
     for name, value in _first(arguments.items()):
         is_secret = rules.is_secret_name(name)
         if name in show:
-            shown[_cut(name, MAX_NAME)] = _masked(value, rules, is_secret=is_secret)
+            shown[_cut(name, _MAX_SHOWN_NAME)] = _masked(value, rules, is_secret=is_secret)
         else:
-            shown[_cut(name, MAX_NAME)] = _shape(value, _OUTLINE_DEPTH)
+            shown[_cut(name, _MAX_SHOWN_NAME)] = _shape(value, _OUTLINE_DEPTH)
     return shown
 
 
@@ -132,7 +135,9 @@ def _shape(value: Json, depth: int) -> Json:
     if isinstance(value, dict):
         if depth == 0 or len(value) > _OUTLINE_NAMES:
             return f"object({len(value)})"
-        return {_cut(name, MAX_NAME): _shape(item, depth - 1) for name, item in value.items()}
+        return {
+            _cut(name, _MAX_SHOWN_NAME): _shape(item, depth - 1) for name, item in value.items()
+        }
     if isinstance(value, str):
         return f"string({len(value)})"
     if isinstance(value, list):
@@ -179,4 +184,6 @@ def _fold(name: str) -> str:
 
 
 def _cut(text: str, limit: int, was: int | None = None) -> str:
-    return text[: limit - 1] + "…" if max(len(text), was or 0) > limit and text else text
+    if max(len(text), was or 0) <= limit:
+        return text
+    return text[:limit] + "…"
