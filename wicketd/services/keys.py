@@ -170,6 +170,7 @@ class Keys:
         def work(unit: Unit) -> MemberKey:
             key = find_key(unit)
             callbacks.append(end_key(unit, key, "revoke", why))
+            break_sealed(unit, held_by(unit, key.agent_id, key.member_id), "key_revoked")
             return key
 
         key = await self._desk.change(actor, work)
