@@ -1,8 +1,6 @@
-"""Every row of the contract's table, over a real socket: documented, permitted, shaped, complete.
+"""Every row of the contract's table, over a real socket: documented, shaped, complete.
 
-The rows' effects on a database (audited exactly as stated, stale writes refused, a read peer leaves
-no trace) need a whole daemon: `tests.support.daemon.running_daemon`. Until it is composed those
-tests are not run.
+What rows do to a database: `test_effects`.
 """
 
 import inspect

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from wicketd.admin.app import AdminApp
+from wicketd.admin.app import MAX_BODY, AdminApp
 from wicketd.admin.peer import Admission
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.endpoints import ENDPOINTS
@@ -84,7 +84,7 @@ async def admin_socket(
     stop = asyncio.Event()
     serving = asyncio.get_running_loop().create_task(
         serve(
-            [Listener(app, [listening], Door(), is_admin=True)],
+            [Listener(app, [listening], Door(max_body=MAX_BODY + 1), is_admin=True)],
             probe=_good,
             drain=_drained,
             notifier=Notifier({}),

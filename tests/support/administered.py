@@ -1,0 +1,91 @@
+"""The whole admin surface over one real database: use cases, app, both sockets, the real client."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.admin import admin_socket
+from tests.support.state import CountedIds, State, open_state
+from wicketd.admin.handlers import HANDLERS
+from wicketd.admin.usecases import UseCases
+from wicketd.api.client import AdminClient
+from wicketd.domain.audit import AuditRow
+from wicketd.domain.health import Settings
+from wicketd.services.audit import AuditLog, Notary
+from wicketd.services.keyring import KeyringStatus
+from wicketd.services.metrics import Metrics
+from wicketd.services.sessions import ToolSessions
+from wicketd.services.status import Status, StatusSources
+from wicketd.services.wal import Wal
+
+MCP_URL = "http://127.0.0.1:8650/mcp"
+
+
+class RawLines:
+    """Rows as they are chained."""
+
+    head = ""
+
+    def lines(self, row: AuditRow, outcome: AuditRow | None) -> str:
+        """One line a row."""
+        return row.body + "\n" + ("" if outcome is None else outcome.body + "\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Administered:
+    """A state, the sessions and audit over it, and the two sockets."""
+
+    state: State
+    uses: UseCases
+    socket: Path
+    read_only: Path
+
+    def client(self) -> AdminClient:
+        """A client that may write."""
+        return AdminClient(self.socket)
+
+    def reader(self) -> AdminClient:
+        """A client that may only read."""
+        return AdminClient(self.read_only)
+
+
+@asynccontextmanager
+async def administered(directory: Path) -> AsyncIterator[Administered]:
+    """A fresh state behind both admin sockets."""
+    async with open_state(directory) as state:
+        uses = use_cases(state)
+        async with (
+            admin_socket(directory, HANDLERS, uses=uses) as socket,
+            admin_socket(directory, HANDLERS, uses=uses, read_only=True) as read_only,
+        ):
+            yield Administered(state, uses, socket, read_only)
+
+
+def use_cases(state: State) -> UseCases:
+    """Every use case of the admin API over a state."""
+    desk = state.desk
+    sources = StatusSources(
+        snapshots=state.snapshots,
+        wal=Wal(state.db, state.clock),
+        keyring=KeyringStatus(state.db, state.keyring),
+        metrics=Metrics(),
+        settings=Settings(file=None, mcp_url=MCP_URL, items=()),
+    )
+    sessions = ToolSessions(
+        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: data[:32]
+    )
+    notary = Notary(lambda epoch, size, root: f"{epoch} {size} {root.hex()}\n", lambda _: None)
+    return UseCases(
+        agents=state.agents,
+        members=state.members,
+        keys=state.keys,
+        services=state.services,
+        connections=state.connections,
+        policies=state.policies,
+        sessions=sessions,
+        audit=AuditLog(desk, notary, {"jsonl": RawLines(), "csv": RawLines()}),
+        events=desk.events,
+        status=Status(state.db, state.clock, sources),
+        clock=state.clock,
+    )
