@@ -47,7 +47,6 @@ PENDING: Final[dict[str, str]] = {
     "FC12": GATE,
     "FC17": GATE,
     "FC18": GATE,
-    "FC20": GATE,
     "FC22": GATE,
     "FC24": GATE,
     "V3": GATE,

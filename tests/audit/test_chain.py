@@ -1,17 +1,23 @@
 """The chain's vectors, and the frontier against a naive Merkle root."""
 
 import hashlib
+import hmac
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wicketd.audit.chain import (
     GENESIS,
+    MAX_NAME,
     Frontier,
     args_commit,
+    args_digest,
+    canonical_arguments,
     canonical_body,
     node_hash,
+    result_digest,
     row_hash,
 )
 
@@ -53,3 +59,63 @@ def test_a_body_with_a_float_is_refused() -> None:
 
 def test_a_body_has_sorted_keys_and_escaped_controls() -> None:
     assert canonical_body({"b": "\x1b", "a": 1}) == '{"a":1,"b":"\\u001b"}'
+
+
+def test_every_control_character_is_escaped_and_reads_back() -> None:
+    text = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029])) + "é😀"
+    body = canonical_body({"a": text})
+    assert not [char for char in body if not char.isprintable()]
+    assert "é😀" in body
+    assert msgspec.json.decode(body) == {"a": text}
+    assert canonical_body({"a": "\x7f"}) == '{"a":"\\u007f"}'
+
+
+def test_names_are_sorted_by_code_point_at_every_depth() -> None:
+    body = canonical_body({"b": {"z": 1, "a": [{"y": 1, "x": 2}]}, "\uffee": 1, "😀": 2, "a": None})
+    assert body == '{"a":null,"b":{"a":[{"x":2,"y":1}],"z":1},"\uffee":1,"😀":2}'
+
+
+def test_a_name_past_256_characters_and_a_lone_surrogate_are_refused() -> None:
+    assert canonical_body({"a" * MAX_NAME: 1})
+    for values in ({"a" * (MAX_NAME + 1): 1}, {"x": [{"a" * (MAX_NAME + 1): 1}]}, {"a": "\ud800"}):
+        with pytest.raises(ValueError, match="audit body"):
+            canonical_body(values)  # type: ignore[arg-type]  # the three have no common type
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=20), st.data())
+def test_a_frontier_goes_on_from_its_bytes(leaves: list[bytes], data: st.DataObject) -> None:
+    cut = data.draw(st.integers(0, len(leaves)))
+    frontier = Frontier()
+    for leaf in leaves[:cut]:
+        frontier = frontier.append(leaf)
+    frontier = Frontier.from_bytes(frontier.size, frontier.to_bytes())
+    for leaf in leaves[cut:]:
+        frontier = frontier.append(leaf)
+    assert frontier.root == _naive(leaves)
+
+
+@pytest.mark.parametrize(("size", "length"), [(-1, 0), (1, 0), (2, 64), (3, 32), (4, 31)])
+def test_bytes_of_another_tree_are_no_frontier(size: int, length: int) -> None:
+    with pytest.raises(ValueError, match="frontier"):
+        Frontier.from_bytes(size, bytes(length))
+
+
+def test_arguments_have_one_spelling_and_the_commitment_takes_it() -> None:
+    canonical = canonical_arguments({"repo": "site", "owner": "acme"})
+    assert canonical == b'{"owner":"acme","repo":"site"}'
+    assert (
+        canonical_arguments({"n": 1.5, "big": 2**70}) == b'{"big":1180591620717411303424,"n":1.5}'
+    )
+
+
+def test_digests_are_keyed_and_bound_to_agent_tool_and_kind() -> None:
+    expected = hmac.digest(b"k", b"args\0a\0s__t\0{}", "sha256")
+    assert args_digest(b"k", "a", "s__t", b"{}") == expected
+    others = [
+        args_digest(b"l", "a", "s__t", b"{}"),
+        args_digest(b"k", "b", "s__t", b"{}"),
+        args_digest(b"k", "a", "s__u", b"{}"),
+        args_digest(b"k", "a", "s__t", b"[]"),
+        result_digest(b"k", "a", "s__t", b"{}"),
+    ]
+    assert len({expected, *others}) == 6

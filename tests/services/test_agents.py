@@ -119,7 +119,9 @@ async def test_a_deleted_agent_takes_keys_and_ciphertexts_along(state: State) ->
     assert sealed is not None
     assert sealed.sealed_ct is not None
     before = await state.recorded()
+    state.neighbours.told.clear()
     await state.agents.delete(ADMIN, "demo", "demo", disabled.rev)
+    assert {"end_agent", "forget_agent"} <= {name for name, _ in state.neighbours.told}
     assert await state.kinds(before) == ["agent.deleted", "key.revoked", "connection.revoked"]
     (key,) = await state.keys.list("demo")
     assert key.state is KeyState.REVOKED
@@ -150,3 +152,15 @@ async def test_a_refused_create_leaves_no_row_at_all(state: State) -> None:
         await state.agents.create(ADMIN, key="demo", name="Other")
     assert await state.recorded() == before
     assert len(await state.agents.list()) == 1
+
+
+async def test_panic_switches_off_every_active_agent_in_one_transaction(state: State) -> None:
+    first, second = await state.agent("one"), await state.agent("two")
+    await state.agents.set_status(ADMIN, "two", AgentStatus.DISABLED)
+    before = await state.recorded()
+    ended = await state.agents.panic(ADMIN, reason="incident")
+    assert [agent.id for agent in ended] == [first.id]
+    assert await state.kinds(before) == ["agent.disabled"]
+    assert ("end_agent", first.id) in state.neighbours.told
+    assert (await state.agents.get("two")).id == second.id
+    assert await state.agents.panic(ADMIN, "one") == []

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.state import ADMIN, State
 from wicketd.audit.chain import Frontier
+from wicketd.audit.export import Csv, Jsonl, in_order, read_jsonl
 from wicketd.domain.agents import AgentStatus
 from wicketd.domain.audit import AuditRow, Entry, PolicyHit
 from wicketd.domain.errors import BadRequest, Conflict, NotFound
@@ -132,6 +133,22 @@ async def test_an_export_is_on_record_before_its_first_line_and_holds_all_pages(
     assert [line async for line in lines] == ["head\n", "1\n", "2\n", "3+4\n"]
     with pytest.raises(BadRequest, match="lines"):
         await log.export(ADMIN, AuditFilters(), "xml")
+
+
+async def test_an_export_as_jsonl_reads_back_as_the_chain(state: State) -> None:
+    agent = await state.agent()
+    await append(
+        state,
+        intent(agent.id),
+        Entry("call.outcome", call_id=CALL, agent_id=agent.id),
+    )
+    log = AuditLog(state.desk, Printed().notary(), {"jsonl": Jsonl(), "csv": Csv()})
+    lines = await log.export(ADMIN, AuditFilters(), "jsonl")
+    text = "".join([line async for line in lines])
+    rows = list(in_order(read_jsonl(text.encode().splitlines())))
+    assert [row.hash for row in rows] == [row.hash for row in await state.rows()]
+    head, *_ = [line async for line in await log.export(ADMIN, AuditFilters(), "csv")]
+    assert head.startswith("id,timestamp,agentId")
 
 
 async def test_a_checkpoint_covers_the_row_that_says_who_asked(state: State) -> None:

@@ -1,5 +1,7 @@
 """Static tokens: where they may lie, for whom they open, what a moved connector does to them."""
 
+from typing import Any, cast
+
 import pytest
 
 from tests.services.test_members import add_with_account
@@ -8,7 +10,8 @@ from wicketd.domain.calls import Caller, Failure, OutcomeStatus, RefusalKind
 from wicketd.domain.connections import ConnectionState, Credential
 from wicketd.domain.errors import Conflict, Invalid, NotFound, Unhealthy
 from wicketd.domain.members import MemberState
-from wicketd.domain.ports import Statement
+from wicketd.domain.ports import Database, Query, Statement
+from wicketd.services.connection_rows import ConnectionRows
 
 TOKEN = b"canary-4f1c-token"
 
@@ -100,6 +103,56 @@ async def test_a_newer_token_takes_the_place_of_the_older_one(state: State) -> N
     credential = given(await state.connections.unlock(caller, "notes"))
     assert credential.value is not None
     assert credential.value.reveal() == b"Bearer second-token"
+
+
+async def test_a_key_that_ended_opens_nothing_and_breaks_nothing_of_its_successor(
+    state: State,
+) -> None:
+    old = await sealed_caller(state)
+    await state.keys.revoke(ADMIN, "demo", "bob", None)
+    new = await state.caller()
+    await save(state, b"second-token")
+    assert refused(await state.connections.unlock(old, "notes")) is RefusalKind.RECONNECT
+    given(await state.connections.unlock(new, "notes"))
+
+
+class Overtaken:
+    """A database where every read is overtaken by a change of its member's rows."""
+
+    def __init__(self, state: State) -> None:
+        self._db = state.db
+        self.rows: ConnectionRows | None = None
+
+    async def one(self, query: Query[Any]) -> Any:
+        """Reads, and only then lets the change be known."""
+        found = await self._db.one(query)
+        if self.rows is not None:
+            self.rows.forget()
+        return found
+
+
+@pytest.mark.requirement("FC16")
+async def test_a_row_read_before_a_change_is_not_kept_after_it(state: State) -> None:
+    caller = await sealed_caller(state)
+    overtaken = Overtaken(state)
+    rows = ConnectionRows(cast("Database", overtaken), state.clock)  # the one verb it needs
+    overtaken.rows = rows
+    before = await rows.read(caller, "notes")
+    overtaken.rows = None
+    await state.connections.discard(ADMIN, "demo", "bob", "notes")
+    after = await rows.read(caller, "notes")
+    assert before is not None
+    assert after is not None
+    assert (before.state, after.state) == (ConnectionState.SEALED, ConnectionState.REVOKED)
+
+
+async def test_a_row_is_read_once_a_second(state: State) -> None:
+    caller = await sealed_caller(state)
+    rows = ConnectionRows(state.db, state.clock)
+    first = await rows.read(caller, "notes")
+    assert await rows.read(caller, "notes") is first
+    state.clock.pass_s(1)
+    assert await rows.read(caller, "notes") is not first
 
 
 async def test_a_service_without_credential_needs_none(state: State) -> None:
@@ -229,10 +282,31 @@ async def test_a_key_revoked_meanwhile_destroys_a_moved_connections_copy(state: 
     assert (held.state, held.sealed_ct) == (ConnectionState.NEEDS_RECONNECT, None)
 
 
-async def test_a_forged_public_half_gets_no_deposit(state: State) -> None:
+@pytest.mark.requirement("FC11")
+async def test_a_connector_that_moved_unnoticed_gets_no_token_either(state: State) -> None:
+    caller = await sealed_caller(state)
+    state.connectors["notes"] = moved(NOTES)
+    state.files.put(state.catalogue())
+    assert refused(await state.connections.unlock(caller, "notes")) is RefusalKind.RECONNECT
+    held = await state.held()
+    assert held is not None
+    assert (held.state, held.error) == (ConnectionState.NEEDS_RECONNECT, "moved")
+    assert held.sealed_ct is not None
+
+
+SWAP = (
+    "UPDATE member_keys SET column = (SELECT k.column FROM member_keys AS k JOIN members AS m "
+    "ON m.id = k.member_id WHERE m.local_name = 'eve')"
+)
+
+
+@pytest.mark.parametrize("column", ["seal_public", "seal_mac"])
+async def test_a_forged_public_half_gets_no_deposit(state: State, column: str) -> None:
     await state.connected()
     await state.caller()
-    await tamper(state, "UPDATE member_keys SET seal_public = zeroblob(32)")
+    await state.member(name="eve")
+    await state.caller(member="eve")
+    await tamper(state, SWAP.replace("column", column))
     with pytest.raises(Unhealthy, match="does not match its checksum"):
         await save(state)
     assert await state.held() is None

@@ -84,8 +84,9 @@ class Journal:
         }
         if not columns.keys().isdisjoint(entry.fields):
             raise ValueError("A field of an audit entry repeats the name of a column.")
-        present = {name: value for name, value in columns.items() if value is not None}
-        body = canonical_body({**entry.fields, **present})
+        body_fields = dict(entry.fields)
+        body_fields.update([item for item in columns.items() if item[1] is not None])
+        body = canonical_body(body_fields)
         return AuditRow(
             seq=seq,
             id=row_id,

@@ -169,9 +169,11 @@ def read_recorded(plaintext: bytes) -> tuple[bytes, bytes]:
     """
     try:
         read = msgspec.json.decode(plaintext, type=_Recorded)
-        salt = base64.urlsafe_b64decode(read.salt + "=")
+        salt = base64.b64decode(read.salt + "=", altchars=b"-_", validate=True)
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
         raise ValueError("These are no recorded arguments.") from None
+    if len(salt) != SALT_BYTES:
+        raise ValueError("These are no recorded arguments.")
     return bytes(read.arguments), salt
 
 
