@@ -20,6 +20,7 @@ from wicketd.audit.chain import (
     result_digest,
     row_hash,
 )
+from wicketd.domain.policies import Mode
 
 
 def test_hash_and_root_of_three_rows_are_those_of_the_specification() -> None:
@@ -68,6 +69,10 @@ def test_every_control_character_is_escaped_and_reads_back() -> None:
     assert "é😀" in body
     assert msgspec.json.decode(body) == {"a": text}
     assert canonical_body({"a": "\x7f"}) == '{"a":"\\u007f"}'
+
+
+def test_an_enumeration_is_written_as_its_value() -> None:
+    assert canonical_body({"mode": Mode.SHADOW}) == '{"mode":"shadow"}'
 
 
 def test_names_are_sorted_by_code_point_at_every_depth() -> None:

@@ -62,6 +62,8 @@ def test_a_line_that_is_no_row_is_named(line: bytes) -> None:
 def test_a_line_without_its_numbers_is_no_row(name: bytes) -> None:
     with pytest.raises(ExportUnreadable):
         list(export.read_jsonl([jsonl(log(1))[0].replace(name, b'"other"')]))
+    with pytest.raises(ExportUnreadable):
+        list(export.read_jsonl([jsonl(log(1))[0].replace(name + b":", name + b':null,"x":')]))
 
 
 @given(st.permutations(range(12)))

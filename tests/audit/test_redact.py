@@ -178,7 +178,16 @@ def test_recorded_arguments_read_back_with_their_salt() -> None:
     assert redact.read_recorded(plain) == (b'{"b":1.5,"a":[]}', bytes(range(32)))
 
 
-@pytest.mark.parametrize("plain", [b"", b"{}", b'{"arguments":{},"salt":"!"}', b'{"arguments":{}}'])
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"",
+        b"{}",
+        b'{"arguments":{},"salt":"AAAA"}',
+        b'{"arguments":{},"salt":"!"}',
+        b'{"arguments":{}}',
+    ],
+)
 def test_anything_else_is_no_record_of_arguments(plain: bytes) -> None:
     with pytest.raises(ValueError, match="recorded arguments"):
         redact.read_recorded(plain)

@@ -108,7 +108,8 @@ def test_something_else_than_a_regular_file_refuses_without_waiting(
     tmp_path: Path, make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "x")
-    with pytest.raises(KeyringInvalid):
+    (tmp_path / "x").chmod(0o600)
+    with pytest.raises(KeyringInvalid, match="not a regular file"):
         keyring.load(tmp_path / "x", {})
 
 
