@@ -260,3 +260,28 @@ def _check(config: Config) -> None:
             hint="Set server.tls_cert and server.tls_key, or http.trusted_proxies with an https "
             "public_url.",
         )
+
+
+def template(state_dir: Path) -> str:
+    """A configuration with every setting at its default, commented out; docs/config.md explains."""
+    lines = ["# Settings of wicketd; docs/config.md explains each.", f'state_dir = "{state_dir}"']
+    for field in msgspec.structs.fields(Config):
+        if field.name == "state_dir":
+            continue
+        lines += ["", f"[{field.name}]"]
+        for setting in msgspec.structs.fields(field.type):
+            if (field.name, setting.name) == ("services", "connectors_dir"):
+                lines.append(f'connectors_dir = "{state_dir / "connectors.d"}"')
+            else:
+                lines.append(f"# {setting.name} = {_toml(setting.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return '""'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

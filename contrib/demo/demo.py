@@ -95,7 +95,7 @@ class Demo:
     def wicket(self, *arguments: str, stdin: str | None = None) -> Any:
         """Runs `wicket … --json`, shows the command, gives what it answered."""
         print(f"  $ wicket {' '.join(arguments)}")
-        return msgspec.json.decode(self.run("wicket_tui", *arguments, "--json", stdin=stdin))
+        return msgspec.json.decode(self.run("wicket_tui", *arguments, "--json", stdin=stdin))["result"]
 
     def stop(self) -> None:
         """Ends what was started, youngest first."""
@@ -218,10 +218,10 @@ def show_decisions(demo: Demo) -> list[list[str]]:
     """Step 7: the table of decisions, from the audit."""
     answer = demo.wicket("audit", "list", "--limit", "200")
     rows = []
-    for entry in reversed(answer["items"]):
+    for entry in reversed(answer):
         if entry.get("kind") not in {"call.intent", "call.denied"}:
             continue
-        determining = entry.get("determining") or []
+        determining = entry["fields"].get("determining") or []
         policies = ", ".join(f"{one['key']}@{one['version']}" for one in determining)
         rows.append([
             f"{entry['service']}__{entry['tool']}",

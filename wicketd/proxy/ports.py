@@ -5,7 +5,7 @@ a call of the built-in service is answered here, every other one by the upstream
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from wicketd.domain.calls import (
@@ -29,7 +29,7 @@ from wicketd.proxy.headers import declared_params
 from wicketd.proxy.member_lists import MemberLists
 from wicketd.services.callers import Callers
 from wicketd.services.snapshots import Snapshots
-from wicketd.services.unlocking import NOTHING, Unlocker
+from wicketd.services.unlocking import NOTHING
 from wicketd.services.views import BUILT_IN_KEY
 
 _LOG = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Ports:
     callers: Callers
     gate: Gate
     snapshots: Snapshots
-    unlocker: Unlocker
+    unlock: Callable[[Caller, str], Awaitable[Credential | Failure]]
     upstreams: UpstreamClient
     lists: MemberLists
     clock: Clock
@@ -100,7 +100,7 @@ class Ports:
         """The member's credential, bound to its destination; none for the built-in service."""
         if call.service == BUILT_IN_KEY:
             return NOTHING
-        opened = await self.unlocker.unlock(call.caller, call.service)
+        opened = await self.unlock(call.caller, call.service)
         return self._with_portal(opened) if isinstance(opened, Failure) else opened
 
     async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:

@@ -63,6 +63,10 @@ class Reservations:
             raise _exhausted(kid)
         self._left[kid, label] = left - 1
 
+    def left(self, kid: str, label: str) -> int:
+        """Encryptions that may be made before the next block."""
+        return self._left.get((kid, label), 0)
+
     def low(self) -> tuple[tuple[str, str], ...]:
         """Subkeys with less than half a block left: reserve and grant before they run dry."""
         return tuple(subkey for subkey, left in self._left.items() if left < BLOCK // 2)

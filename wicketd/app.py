@@ -1,0 +1,368 @@
+"""The composition root: configuration and keys in, three ASGI apps and their background work out.
+
+The only module that knows every room; it decides nothing. `system.py`'s clock, ids and randomness
+come in from outside, so that tests compose the same daemon under a clock of their own.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from wicketd import __version__
+from wicketd.admin.app import AdminApp
+from wicketd.admin.handlers import HANDLERS
+from wicketd.admin.peer import Admission
+from wicketd.admin.usecases import UseCases
+from wicketd.audit import checkpoint
+from wicketd.audit.export import Csv, Jsonl
+from wicketd.audit.journal import Journal
+from wicketd.config import Config
+from wicketd.connectors import catalogue
+from wicketd.domain.calls import FrontRequest, Reply
+from wicketd.domain.health import Settings
+from wicketd.domain.ids import AgentId, KeyId, MemberId
+from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
+from wicketd.net.client import GuardedClient
+from wicketd.policy.child import PolicyChild
+from wicketd.policy.selftest import self_test
+from wicketd.policy.stack import BigStack
+from wicketd.proxy.calls import handle_call
+from wicketd.proxy.client import UpstreamClient
+from wicketd.proxy.errors import RequestErrors
+from wicketd.proxy.front import Desk as FrontDesk
+from wicketd.proxy.gate import Gate
+from wicketd.proxy.hub import Hub
+from wicketd.proxy.member_lists import MemberLists, UpstreamTools
+from wicketd.proxy.ports import Ports
+from wicketd.proxy.presence import Presences
+from wicketd.proxy.responder import Surroundings
+from wicketd.proxy.session_table import SessionTable
+from wicketd.proxy.transport import McpApp, Rules
+from wicketd.proxy.verdicts import StoredVerdicts
+from wicketd.services.agents import Agents
+from wicketd.services.audit import AuditLog, Notary
+from wicketd.services.callers import Callers, Limits
+from wicketd.services.calls import Calls
+from wicketd.services.connection_rows import ConnectionRows
+from wicketd.services.connections import Connections
+from wicketd.services.connector_files import ConnectorFiles
+from wicketd.services.connectors import Services
+from wicketd.services.desk import Desk
+from wicketd.services.entries import Recorder, Recording
+from wicketd.services.events import Events
+from wicketd.services.installation import Installation, Keys
+from wicketd.services.keyring import KeyringStatus
+from wicketd.services.keys import KeyMint
+from wicketd.services.keys import Keys as MemberKeys
+from wicketd.services.listing import Listings
+from wicketd.services.members import Members
+from wicketd.services.metrics import Metrics
+from wicketd.services.policies import Policies
+from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
+from wicketd.services.revision_seal import RevisionSeal
+from wicketd.services.sessions import ToolSessions
+from wicketd.services.snapshots import Snapshots
+from wicketd.services.status import Status, StatusSources
+from wicketd.services.tokens import TokenBox
+from wicketd.services.wal import Wal
+from wicketd.storage.audit import AuditTable
+from wicketd.storage.db import SqliteDatabase
+from wicketd.upkeep import Kept, Sweep, Upkeep
+from wicketd.vault.sealing import Sealer
+
+_LOG: Final = logging.getLogger(__name__)
+_CHECKPOINTS: Final = logging.getLogger("wicketd.checkpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What the operating system gives, and tests replace."""
+
+    clock: Clock
+    ids: Ids
+    random: Random
+    spawn: Spawn
+    daemon_uid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """The composed daemon. `start` before listening, `stop` after the last answer."""
+
+    mcp: McpApp
+    admin: AdminApp
+    admin_read_only: AdminApp
+    db: SqliteDatabase
+    start: Callable[[], Coroutine[Any, Any, None]]
+    stop: Callable[[], Coroutine[Any, Any, None]]
+
+
+class _LiveCalls:
+    """Ends what runs and streams, on the request side and the session side alike."""
+
+    def __init__(self, presences: Presences, sessions: SessionTable) -> None:
+        self._presences = presences
+        self._sessions = sessions
+
+    def end_agent(self, agent_id: AgentId) -> None:
+        self._presences.end_agent(agent_id)
+        self._sessions.end_agent(agent_id)
+
+    def end_member(self, member_id: MemberId) -> None:
+        self._presences.end_member(member_id)
+        self._sessions.end_member(member_id)
+
+    def end_key(self, key_id: KeyId) -> None:
+        self._presences.end_key(key_id)
+
+
+@dataclass(slots=True)
+class _Rooms:
+    """Parts that later steps of the composition need."""
+
+    kept: Kept
+    files: ConnectorFiles
+    sets: PolicySets
+    sealer: Sealer
+    presences: Presences
+    legacy: SessionTable
+    wal: Wal
+
+
+async def compose(
+    config: Config, settings: Settings, rules: Rules, keys: Keys, system: System
+) -> Daemon:
+    """Opens the database, checks the keys against it and wires everything.
+
+    Raises:
+        Fatal: keyring, schema, storage or lock refuse the start.
+        ConfigInvalid: a connector file is refused.
+    """
+    self_test()
+    db = await SqliteDatabase.open(config.state / "wicket.db", system.clock)
+    try:
+        return await _compose(config, settings, rules, keys, system, db)
+    except BaseException:
+        await db.close()
+        raise
+
+
+async def _compose(  # the whole of what a daemon is made of
+    config: Config,
+    settings: Settings,
+    rules: Rules,
+    keys: Keys,
+    system: System,
+    db: SqliteDatabase,
+) -> Daemon:
+    home = await Installation.open(db, keys, system.random)
+    rooms = _rooms(config, home, system, db)
+    audit = _audit_log(rooms.kept.desk, home)
+    services = Services(
+        rooms.kept.desk, rooms.sets, rooms.files, rooms.kept.upstreams, rooms.kept.connections,
+        config.mcp.tool_name_max,
+    )  # fmt: skip
+    lists = _lists(config, system, rooms, services)
+    calls = Calls(
+        rooms.kept.desk,
+        rooms.kept.snapshots,
+        rooms.kept.sessions,
+        Recorder(rooms.sealer, system.random, _recording(config)),
+        strict_arguments=config.policy.unnamed_arguments == "strict",
+    )
+    status = Status(
+        db,
+        system.clock,
+        StatusSources(
+            rooms.kept.snapshots, rooms.wal, KeyringStatus(db, home.keyring), Metrics(), settings
+        ),
+    )
+    front, hub = _front(config, system, rooms, lists)
+    ports = _ports(system, rooms, calls, lists)
+
+    async def handle(request: FrontRequest, visitor: Front) -> Reply:
+        return await handle_call(request, ports, front, visitor)
+
+    mcp = McpApp(
+        handle,
+        rules,
+        lambda: "degraded" if status.is_degraded else "ok",
+        around=Surroundings(rooms.presences, system.clock, system.spawn),
+    )
+    uses = UseCases(
+        agents=Agents(rooms.kept.desk, rooms.sets),
+        members=Members(rooms.kept.desk, rooms.sets),
+        keys=MemberKeys(
+            rooms.kept.desk,
+            KeyMint(home.keyring, rooms.sealer, system.random),
+            TokenBox(rooms.sealer, lambda: home.keyring.active),
+        ),
+        services=services,
+        connections=rooms.kept.connections,
+        policies=Policies(rooms.kept.desk, rooms.sets),
+        sessions=rooms.kept.sessions,
+        audit=audit,
+        events=rooms.kept.desk.events,
+        status=status,
+        clock=system.clock,
+    )
+    admission = Admission(system.daemon_uid, config.admin.write_group, config.admin.read_group)
+    sweeps = (
+        Sweep("probe", 5, db.probe),
+        Sweep("key usage", 1, lambda: home.top_up(db)),
+        Sweep("tool sessions", 60, rooms.kept.sessions.sweep),
+        Sweep("legacy sessions", 60, _called(rooms.legacy.sweep)),
+        Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
+        Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
+        Sweep("write-ahead log", 5, rooms.wal.retry),
+        Sweep("checkpoint", 5, audit.sign_if_due),
+    )
+    life = Upkeep(rooms.kept, calls, audit, sweeps, system.spawn, hub.changed)
+    return Daemon(
+        mcp=mcp,
+        admin=AdminApp(uses, admission, HANDLERS, clock=system.clock, version=__version__),
+        admin_read_only=AdminApp(
+            uses, admission, HANDLERS, clock=system.clock, version=__version__, read_only=True
+        ),
+        db=db,
+        start=life.start,
+        stop=life.stop,
+    )
+
+
+def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabase) -> _Rooms:
+    clock, ids = system.clock, system.ids
+    journal = Journal(AuditTable(), clock, ids)
+    sealer = Sealer(home.keyring, home.install_id, system.random, home.usage)
+    stack, child = BigStack(), PolicyChild()
+    files = ConnectorFiles(
+        lambda: catalogue.load(bundled=True, directory=Path(config.services.connectors_dir))
+    )
+    presences, legacy = Presences(), SessionTable(clock, system.random)
+    rate = config.rate
+    callers = Callers(
+        db,
+        journal,
+        home.keyring,
+        clock,
+        Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight),
+    )
+    sessions = ToolSessions(
+        db, journal, clock, ids, lambda data: sealer.digest("tool-session", data)
+    )
+    snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
+    wal = Wal(db, clock)
+    desk = Desk(
+        db=db,
+        journal=journal,
+        clock=clock,
+        ids=ids,
+        events=Events(clock),
+        rows=ConnectionRows(db, clock),
+        callers=callers,
+        calls=_LiveCalls(presences, legacy),
+        snapshots=snapshots,
+        sessions=sessions,
+        wal=wal,
+    )
+    sets = PolicySets(
+        desk,
+        PolicyTools(child, stack, RevisionSeal(home.keyring)),
+        files,
+        SetRules(config.mcp.status_tool, config.services.drift == "hold"),
+    )
+    box = TokenBox(sealer, lambda: home.keyring.active)
+    upstreams = UpstreamClient(GuardedClient(), StoredVerdicts(db), clock, system.spawn)
+    kept = Kept(
+        db=db,
+        desk=desk,
+        snapshots=snapshots,
+        connections=Connections(desk, box, files),
+        sessions=sessions,
+        callers=callers,
+        upstreams=upstreams,
+        child=child,
+        stack=stack,
+    )
+    return _Rooms(
+        kept=kept,
+        files=files,
+        sets=sets,
+        sealer=sealer,
+        presences=presences,
+        legacy=legacy,
+        wal=wal,
+    )
+
+
+def _audit_log(desk: Desk, home: Installation) -> AuditLog:
+    def sign(epoch: int, size: int, root: bytes) -> str:
+        return checkpoint.sign(home.audit_key, home.install_id, epoch, size, root)
+
+    notary = Notary(sign, lambda note: _CHECKPOINTS.info("%s", note))
+    return AuditLog(desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
+
+
+def _recording(config: Config) -> Recording:
+    return Recording(config.audit.arguments, config.audit.arguments_days)
+
+
+def _lists(config: Config, system: System, rooms: _Rooms, services: Services) -> MemberLists:
+    listings = Listings(
+        rooms.kept.snapshots,
+        UpstreamTools(rooms.kept.upstreams),
+        rooms.kept.connections.unlock,
+        services.observe,
+        system.clock,
+        system.spawn,
+    )
+    return MemberLists(listings, _no_portal, name_max=config.mcp.tool_name_max)
+
+
+def _front(
+    config: Config, system: System, rooms: _Rooms, lists: MemberLists
+) -> tuple[FrontDesk, Hub]:
+    hub = Hub(
+        lists.digest,
+        timers=asyncio.get_running_loop(),
+        spawn=system.spawn,
+        clock=system.clock,
+        random=system.random,
+    )
+    front = FrontDesk(
+        lists,
+        sessions=rooms.legacy,
+        hub=hub,
+        presences=rooms.presences,
+        request_errors=RequestErrors(config.mcp.request_errors),
+    )
+    return front, hub
+
+
+def _ports(system: System, rooms: _Rooms, calls: Calls, lists: MemberLists) -> Ports:
+    return Ports(
+        callers=rooms.kept.callers,
+        gate=Gate(calls),
+        snapshots=rooms.kept.snapshots,
+        unlock=rooms.kept.connections.unlock,
+        upstreams=rooms.kept.upstreams,
+        lists=lists,
+        clock=system.clock,
+        ids=system.ids,
+        portal=_no_portal,
+    )
+
+
+def _no_portal(_service: str) -> str | None:
+    """Members connect by an admin's command until there is a portal."""
+    return None
+
+
+def _called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    async def call() -> object:
+        return work()
+
+    return call

@@ -1,0 +1,256 @@
+"""The command line `wicketd`: runs the daemon and looks at its files. Acts on this host only.
+
+A command parses, calls, prints and gives an exit code (product spec, section 11); it decides
+nothing.
+"""
+
+import importlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from wicketd import config as configuration
+from wicketd.config import Config
+from wicketd.domain.errors import (
+    ConfigInvalid,
+    Fatal,
+    KeyringInvalid,
+    SchemaTooNew,
+    SecondInstance,
+    StorageBroken,
+    WicketError,
+)
+
+EXITS: Final = (
+    (SecondInstance, 73),
+    (SchemaTooNew, 74),
+    (StorageBroken, 74),
+    (KeyringInvalid, 78),
+    (ConfigInvalid, 78),
+    (Fatal, 70),
+)
+"""Exit code by error class, the first that fits."""
+
+app = typer.Typer(
+    name="wicketd",
+    help="The daemon of Wicket, an authorization proxy for MCP clients.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+config_app = typer.Typer(help="The configuration file.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log on disk.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.add_typer(audit_app, name="audit")
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", help="The configuration file.", show_default=False)
+]
+
+
+@app.command()
+def serve(
+    config: ConfigOption = None,
+    keyring: Annotated[Path | None, typer.Option(help="The keyring file.")] = None,
+) -> None:
+    """Runs the daemon until it is told to stop."""
+    with _explained():
+        settings, file = _load(config)
+        if keyring is not None:
+            settings = _with_keyring(settings, keyring)
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+        importlib.import_module("wicketd.daemon").run(settings, file, dict(os.environ))
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Option("--dir", help="The state directory.")] = Path(
+        "/var/lib/wicket"
+    ),
+    *,
+    systemd: Annotated[
+        bool, typer.Option("--systemd", help="Say how to hand the keys to systemd.")
+    ] = False,
+) -> None:
+    """Makes state directory, keys and configuration; overwrites nothing."""
+    from wicketd.daemon import SystemRandom  # loads the whole daemon
+    from wicketd.services import founding
+
+    with _explained():
+        place = directory.absolute()
+        created = datetime.fromtimestamp(int(_now()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = configuration.template(place)
+        for made in founding.found(place, text, created, SystemRandom()):
+            typer.echo(f"{'made' if made.is_new else 'kept'} {made.path}")
+        typer.echo(_next_steps(place, systemd=systemd))
+
+
+@app.command()
+def demo(
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the directory.")] = False,
+) -> None:
+    """Runs daemon, upstream and client, and shows what was decided."""
+    script = Path(__file__).parent.parent / "contrib" / "demo" / "demo.py"
+    if not script.is_file():
+        typer.echo("The demo is part of the source tree: run make demo there.", err=True)
+        raise typer.Exit(1)
+    os.execv(sys.executable, [sys.executable, str(script), *(["--keep"] if keep else [])])  # noqa: S606  # our own script, no shell
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    *,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Print what Wicket does not protect against.")
+    ] = False,
+) -> None:
+    """Looks at this host: each finding with the command that mends it."""
+    from wicketd.daemon import SystemClock  # loads the whole daemon
+    from wicketd.services import doctor as checks
+    from wicketd.services import limits as unprotected
+
+    with _explained():
+        if limits:
+            typer.echo(unprotected.text())
+            return
+        settings, _ = _load(config)
+        house = checks.House(
+            settings.state,
+            SystemClock(),
+            dict(os.environ),
+            keyring=Path(settings.keyring.path or settings.state / "server.keyring"),
+            audit_key=Path(settings.keyring.audit_key or settings.state / "audit.key"),
+            connectors_dir=Path(settings.services.connectors_dir),
+        )
+        examined = checks.examine(house)
+        for one in examined:
+            fix = f"\n     {one.finding.fix}" if one.finding.fix else ""
+            typer.echo(f"{one.finding.verdict.value:4} {one.check.name}: {one.finding.text}{fix}")
+        raise typer.Exit(1 if checks.worst(examined) is checks.Verdict.FAIL else 0)
+
+
+@config_app.command("check")
+def config_check(
+    file: Annotated[Path | None, typer.Argument(help="The file; default: the one in use.")] = None,
+) -> None:
+    """Reads and checks a configuration; says what is wrong and where."""
+    with _explained():
+        _, read = _load(file)
+        typer.echo(f"{read or 'defaults'}: good")
+
+
+@audit_app.command("verify")
+def audit_verify(
+    config: ConfigOption = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A signed checkpoint kept off this host.")
+    ] = None,
+    from_export: Annotated[Path | None, typer.Option(help="A JSONL export to verify.")] = None,
+    key: Annotated[Path | None, typer.Option(help="audit.pub: the public keys.")] = None,
+    *,
+    strict: Annotated[bool, typer.Option(help="A tail or an open intent fails too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Recomputes every hash; 0 whole, 1 tampering, 2 could not verify."""
+    import msgspec
+
+    from wicketd.services import verifying
+
+    with _explained():
+        settings, _ = _load(config)
+        notes = tuple(path.read_text(encoding="utf-8") for path in checkpoint or ())
+        proofs = verifying.Proofs(_publics(settings, key), notes)
+        if from_export is not None:
+            report = verifying.of_export(from_export, proofs)
+        else:
+            report = verifying.of_database(settings.state / "wicket.db", proofs)
+        if as_json:
+            typer.echo(msgspec.json.encode(report.facts(strict=strict)).decode())
+        else:
+            typer.echo("\n".join(report.lines(strict=strict)))
+        raise typer.Exit(report.exit_code(strict=strict))
+
+
+def main() -> int:
+    """Runs the command line; gives the exit code."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as done:
+        return done.exit_code
+    except typer.Abort:
+        return 130
+    except Exception as error:
+        if error.__class__.__module__.startswith(("click", "typer")):
+            typer.echo(f"wicketd: {error}", err=True)
+            return 2
+        raise
+    return 0
+
+
+def _publics(settings: Config, key: Path | None) -> tuple[bytes, ...]:
+    from wicketd.audit import public_keys
+    from wicketd.daemon import read_keys
+
+    if key is not None:
+        return tuple(public_keys.parse(key.read_text(encoding="utf-8")).values())
+    try:
+        return tuple(read_keys(settings, dict(os.environ)).audit.publics.values())
+    except KeyringInvalid:
+        return ()
+
+
+def _load(named: Path | None) -> tuple[Config, Path | None]:
+    state = os.environ.get("WICKET_STATE_DIR")
+    file = named or configuration.find(Path(state) if state else None)
+    return configuration.load(file, dict(os.environ)), file
+
+
+def _with_keyring(settings: Config, path: Path) -> Config:
+    import msgspec
+
+    table = msgspec.structs.replace(settings.keyring, path=str(path))
+    return msgspec.structs.replace(settings, keyring=table)
+
+
+def _next_steps(place: Path, *, systemd: bool) -> str:
+    if systemd:
+        return (
+            "Next: move server.keyring and audit.key to /etc/wicket/credentials, and the\n"
+            "configuration to /etc/wicket/wicketd.toml; docs/systemd.md has every step."
+        )
+    return f"Next: wicketd serve --config {place / configuration.FILE_NAME}"
+
+
+def _now() -> float:
+    from wicketd.daemon import SystemClock
+
+    return SystemClock().now_ms() / 1000
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turns an error into one sentence, its hint and the exit code of its class."""
+    try:
+        yield
+    except WicketError as error:
+        typer.echo(f"wicketd: {error.message}", err=True)
+        if error.hint:
+            typer.echo(f"  {error.hint}", err=True)
+        raise typer.Exit(_exit_of(error)) from error
+
+
+def _exit_of(error: WicketError) -> int:
+    for kind, code in EXITS:
+        if isinstance(error, kind):
+            return code
+    return 1

@@ -1,0 +1,229 @@
+"""Runs the daemon: keys, sockets, composition, serving, stopping.
+
+Counterparts: `app.py` composes, `server.py` serves. Invariant: no socket is opened before keyring,
+audit key and database have been found good (security spec, sections 1 and 11).
+"""
+
+import asyncio
+import grp
+import ipaddress
+import logging
+import os
+import resource
+import secrets
+import socket
+import time
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import uvloop
+
+from wicketd import server
+from wicketd.app import Daemon, System, compose
+from wicketd.config import Config
+from wicketd.domain.errors import ConfigInvalid
+from wicketd.domain.health import Setting, Settings
+from wicketd.domain.ids import uuid7
+from wicketd.net.addresses import is_loopback_host
+from wicketd.proxy.door import Door
+from wicketd.proxy.transport import Hosts, Rules
+from wicketd.services.installation import Keys
+from wicketd.vault import keyring
+
+STACK_BYTES: Final = 8 * 1024 * 1024
+ADMIN_CONNECTIONS: Final = 32
+ADMIN_BODY: Final = 2 * 1024 * 1024
+"""Above the API's own cap, so that its answer has the contract's shape."""
+
+
+class SystemClock:
+    """The operating system's clocks."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since 1970 UTC."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic_s(self) -> float:
+        """Seconds that never go back."""
+        return time.monotonic()
+
+
+class SystemRandom:
+    """The operating system's random source."""
+
+    def bytes(self, count: int) -> bytes:
+        """`count` random bytes."""
+        return secrets.token_bytes(count)
+
+
+class SystemIds:
+    """UUIDv7s of now; safe on every thread."""
+
+    def uuid7(self) -> str:
+        """A new id."""
+        return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
+
+
+class Tasks:
+    """Background tasks: kept, named, cancelled with the daemon; a failure is logged."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def __call__(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        """Runs `work` until it ends or the daemon does."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def cancel(self) -> None:
+        """Stops what still runs and waits for it."""
+        for task in list(self._running):
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logging.getLogger(__name__).error(
+                "%s failed", task.get_name(), exc_info=task.exception()
+            )
+
+
+def run(config: Config, file: Path | None, environ: dict[str, str]) -> None:
+    """Serves until SIGTERM.
+
+    Raises:
+        Fatal: keyring, storage or a second instance refuse the start.
+        ConfigInvalid: an address, group or connector file is refused.
+    """
+    _deep_stack()
+    keys = read_keys(config, environ)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(config, file, keys, environ))
+
+
+def read_keys(config: Config, environ: Mapping[str, str]) -> Keys:
+    """The keyring and the audit key, by the sources of security spec 1.
+
+    Raises:
+        KeyringInvalid: one of them is missing or refused.
+    """
+    ring = Path(config.keyring.path or config.state / "server.keyring")
+    audit = Path(config.keyring.audit_key or config.state / "audit.key")
+    return Keys(keyring.load(ring, environ), keyring.load_audit_key(audit, environ))
+
+
+async def _serve(config: Config, file: Path | None, keys: Keys, environ: dict[str, str]) -> None:
+    tasks = Tasks()
+    system = System(SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid())
+    given = server.activated(environ, os.getpid())
+    daemon = await compose(config, _settings(config, file), _rules(config), keys, system)
+    try:
+        await daemon.start()
+        await server.serve(
+            _listeners(config, daemon, given),
+            probe=lambda: _probe(daemon),
+            drain=daemon.mcp.drain,
+            notifier=server.Notifier(environ),
+            stop=asyncio.Event(),
+        )
+    finally:
+        await tasks.cancel()
+        await daemon.stop()
+
+
+async def _probe(daemon: Daemon) -> bool:
+    health = await daemon.db.probe()
+    return not health.degraded
+
+
+def _deep_stack() -> None:
+    """The Cedar engine parses and evaluates recursively (policy spec, 3.5)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    if soft != resource.RLIM_INFINITY and soft < STACK_BYTES:
+        message = f"The stack limit is {soft // 1024} KiB; policies need 8 MiB."
+        raise ConfigInvalid(message, hint='Start with "ulimit -s 8192", or LimitSTACK=16M.')
+
+
+def _settings(config: Config, file: Path | None) -> Settings:
+    items = []
+    for table in config.__struct_fields__:
+        value = getattr(config, table)
+        if not hasattr(value, "__struct_fields__"):
+            items.append(Setting(table, value, "file"))
+            continue
+        for key in value.__struct_fields__:
+            held = getattr(value, key)
+            items.append(Setting(f"{table}.{key}", _plain(held), _source(value, key, file)))
+    return Settings(str(file) if file else None, f"{config.url}/mcp", tuple(items))
+
+
+def _source(table: Any, key: str, file: Path | None) -> str:
+    is_default = getattr(type(table)(), key) == getattr(table, key)
+    return "default" if is_default else "file" if file else "environment"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _networks(config: Config) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(text) for text in config.http.trusted_proxies)
+    except ValueError as error:
+        message = f"http.trusted_proxies: {error}."
+        raise ConfigInvalid(message, hint="Give addresses or networks.") from error
+
+
+def _rules(config: Config) -> Rules:
+    hosts = Hosts(config.url, config.http.hosts, is_loopback=is_loopback_host(config.server.host))
+    return Rules(hosts, _networks(config), config.mcp.max_body)
+
+
+def _listeners(
+    config: Config, daemon: Daemon, given: Mapping[str, list[socket.socket]]
+) -> list[server.Listener]:
+    table = config.server
+    tls = (Path(table.tls_cert), Path(table.tls_key)) if table.tls_cert and table.tls_key else None
+    public = server.Listener(
+        daemon.mcp,
+        given.get("http") or [server.bind_tcp(table.host, table.port)],
+        Door(
+            max_connections=config.http.max_connections,
+            per_ip=config.http.max_per_ip,
+            trusted=_networks(config),
+            max_body=config.mcp.max_body,
+        ),
+        tls=tls,
+    )
+    admin = _admin(config, "admin", config.admin.write_group, given)
+    reading = _admin(config, "admin-ro", config.admin.read_group, given)
+    return [
+        public,
+        server.Listener(daemon.admin, admin, _admin_door(), is_admin=True),
+        server.Listener(daemon.admin_read_only, reading, _admin_door(), is_admin=True),
+    ]
+
+
+def _admin_door() -> Door:
+    return Door(max_connections=ADMIN_CONNECTIONS, max_body=ADMIN_BODY)
+
+
+def _admin(
+    config: Config, name: str, group: str, given: Mapping[str, list[socket.socket]]
+) -> list[socket.socket]:
+    """Systemd's socket, or one of ours: group readable only where root may give it the group."""
+    if name in given:
+        return given[name]
+    config.sockets.mkdir(mode=0o755 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
+    path = config.sockets / f"{name}.sock"
+    if os.geteuid() != 0:
+        return [server.bind_unix(path)]
+    try:
+        gid = grp.getgrnam(group).gr_gid
+    except KeyError:
+        return [server.bind_unix(path)]
+    return [server.bind_unix(path, mode=0o660, group=gid)]

@@ -1,0 +1,125 @@
+"""What a composed daemon does besides answering: start, repeated work, stop.
+
+Counterpart of `app.py`, which says what is repeated. Invariant: what a crash left open is closed
+before anything new is decided, and the last checkpoint covers the last row.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from wicketd import __version__
+from wicketd.domain.audit import Entry
+from wicketd.domain.errors import WicketError
+from wicketd.domain.ids import AgentId
+from wicketd.domain.ports import Spawn
+from wicketd.policy.child import PolicyChild
+from wicketd.policy.stack import BigStack
+from wicketd.proxy.client import UpstreamClient
+from wicketd.services.audit import AuditLog
+from wicketd.services.callers import Callers
+from wicketd.services.calls import Calls
+from wicketd.services.connections import Connections
+from wicketd.services.desk import Desk
+from wicketd.services.events import Topic
+from wicketd.services.sessions import ToolSessions
+from wicketd.services.snapshots import Snapshots
+from wicketd.storage.db import SqliteDatabase
+
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Background work that is repeated: what, and how often in seconds."""
+
+    name: str
+    every_s: float
+    work: Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What lives as long as the daemon and is started or stopped with it."""
+
+    db: SqliteDatabase
+    desk: Desk
+    snapshots: Snapshots
+    connections: Connections
+    sessions: ToolSessions
+    callers: Callers
+    upstreams: UpstreamClient
+    child: PolicyChild
+    stack: BigStack
+
+
+_CHANGES: Final = frozenset({Topic.POLICIES, Topic.SERVICES, Topic.CONNECTIONS, Topic.MEMBERS})
+
+
+class Upkeep:
+    """Start, repeated work, stop; in the order that loses nothing."""
+
+    def __init__(
+        self,
+        kept: Kept,
+        calls: Calls,
+        audit: AuditLog,
+        sweeps: tuple[Sweep, ...],
+        spawn: Spawn,
+        changed: Callable[[AgentId | None], None],
+    ) -> None:
+        self._spawn = spawn
+        self._kept = kept
+        self._calls = calls
+        self._audit = audit
+        self._sweeps = sweeps
+        self._changed = changed
+
+    async def start(self) -> None:
+        """Closes what a crash left open, compiles every agent, then starts the repeated work."""
+        kept = self._kept
+        await kept.child.start()
+        await self._calls.close_open_intents()
+        await kept.sessions.load()
+        await kept.connections.follow_destinations()
+        await kept.connections.expire_pending()
+        await kept.snapshots.start()
+        await self._record("system.started")
+        for sweep in self._sweeps:
+            self._spawn(_repeat(sweep), name=sweep.name)
+        self._spawn(self._announce(), name="list changes")
+
+    async def stop(self) -> None:
+        """The last rows, a last checkpoint, then every connection and process."""
+        with suppress(WicketError):
+            await self._kept.callers.flush_refusals()
+            await self._record("system.stopped")
+            await self._audit.checkpoint()
+        await self._kept.upstreams.close()
+        await self._kept.child.stop()
+        self._kept.stack.close()
+        await self._kept.db.close()
+
+    async def _record(self, kind: str) -> None:
+        entry = Entry(kind=kind, fields={"version": __version__})
+        await self._kept.desk.db.write(lambda tx: self._kept.desk.journal.append(tx, entry))
+
+    async def _announce(self) -> None:
+        """Tells open streams when what their member sees may have changed."""
+        changes = self._kept.desk.events.subscribe(_CHANGES)
+        while True:
+            batch = await changes.next(60.0)
+            for event in batch.events if batch is not None else ():
+                self._changed(event.agent_id)
+
+
+async def _repeat(sweep: Sweep) -> None:
+    while True:
+        await asyncio.sleep(sweep.every_s)
+        try:
+            await sweep.work()
+        except WicketError as error:
+            _LOG.warning("%s: %s", sweep.name, error.message)
