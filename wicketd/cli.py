@@ -184,9 +184,8 @@ def audit_verify(
 def main() -> int:
     """Runs the command line; gives the exit code."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as done:
-        return done.exit_code
+        # Without its standalone mode the app gives the code of an Exit instead of raising it.
+        given = app(standalone_mode=False)
     except typer.Abort:
         return 130
     except Exception as error:
@@ -194,7 +193,7 @@ def main() -> int:
             typer.echo(f"wicketd: {error}", err=True)
             return 2
         raise
-    return 0
+    return given if isinstance(given, int) else 0
 
 
 def _publics(settings: Config, key: Path | None) -> tuple[bytes, ...]:

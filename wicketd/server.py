@@ -181,7 +181,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
         ConfigInvalid: the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
@@ -210,7 +210,7 @@ def bind_unix(path: Path, *, mode: int = 0o600, group: int | None = None) -> soc
         path.chmod(mode)
     except OSError as error:
         listener.close()
-        message = f"Cannot listen on {path}: {error.strerror}."
+        message = f"Cannot listen on {path}: {error.strerror or error}."
         raise ConfigInvalid(message, hint="Check its directory and [admin] socket.") from error
     finally:
         os.umask(before)

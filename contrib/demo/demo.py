@@ -95,7 +95,9 @@ class Demo:
     def wicket(self, *arguments: str, stdin: str | None = None) -> Any:
         """Runs `wicket … --json`, shows the command, gives what it answered."""
         print(f"  $ wicket {' '.join(arguments)}")
-        return msgspec.json.decode(self.run("wicket_tui", *arguments, "--json", stdin=stdin))["result"]
+        return msgspec.json.decode(self.run("wicket_tui", *arguments, "--json", stdin=stdin))[
+            "result"
+        ]
 
     def stop(self) -> None:
         """Ends what was started, youngest first."""

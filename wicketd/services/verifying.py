@@ -31,7 +31,7 @@ def of_database(path: Path, proofs: Proofs) -> Report:
             evidence = Evidence(
                 proofs.publics, proofs.notes, bytes.fromhex(install_id) if install_id else None
             )
-            stored: Sequence[str] = [one.note for one in reversed(db.all(checkpoints.all()))]
+            stored: Sequence[str] = [one.note for one in db.all(checkpoints.all())]
             return verify(db.stream(audit.rows_from(1)), evidence, stored=stored)
     except Fatal as error:
         return unreadable(error.message)
