@@ -1,5 +1,7 @@
 #!/bin/sh
 # Installs what a target needs from Debian or npm; what cannot be had is printed as "not run".
+# The npm clients leave a stamp: the lock they were made from, or "not-available" where no npm can be
+# had. Tests that need them fail without it, and are skipped only by "not-available".
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,25 +11,25 @@ debian() { # debian COMMAND PACKAGE
         { apt-get update -qq && apt-get install -y -qq --no-install-recommends "$2"; } >/dev/null 2>&1 && return 0
     fi
     echo "not run: $1 is missing and the package $2 could not be installed"
-    return 0
+    return 1
+}
+
+clients() { # what tests/clients/package-lock.json pins
+    modules=tests/clients/node_modules
+    if ! debian npm npm; then
+        mkdir -p "$modules"
+        echo "not-available" >"$modules/.stamp"
+        return 0
+    fi
+    cmp -s tests/clients/package-lock.json "$modules/.stamp" && return 0
+    npm ci --prefix tests/clients --no-audit --no-fund --silent && cp tests/clients/package-lock.json "$modules/.stamp" && return 0
+    echo "not run: the npm clients of tests/clients could not be installed"
 }
 
 for want in "$@"; do
     case "$want" in
-    systemd) debian systemd-analyze systemd ;;
-    npm)
-        debian npm npm
-        if [ -f tests/clients/package.json ] && command -v npm >/dev/null 2>&1; then
-            stamp=tests/clients/node_modules/.stamp
-            if [ ! -f "$stamp" ] || ! cmp -s tests/clients/package-lock.json "$stamp"; then
-                if npm ci --prefix tests/clients --no-audit --no-fund --silent; then
-                    cp tests/clients/package-lock.json "$stamp"
-                else
-                    echo "not run: the npm clients of tests/clients could not be installed"
-                fi
-            fi
-        fi
-        ;;
+    systemd) debian systemd-analyze systemd || true ;;
+    npm) clients ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac
 done

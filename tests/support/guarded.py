@@ -1,0 +1,103 @@
+"""A running daemon in front of the SDK's server, and a member's key: what every client test needs.
+
+The upstream has a tool for each thing a call can do over time: answer, report, wait, fail.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
+
+from tests.support.daemon import RunningDaemon, running_daemon
+from tests.support.upstreams import serve_asgi
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What becomes of calls that take their time."""
+
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+    cancelled: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+    """The client's word to `count` that a report has arrived: waiting ones would be merged."""
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A daemon whose agent `home` has the service `desk` and the local member `me`."""
+
+    daemon: RunningDaemon
+    key: str
+    waits: Waits
+
+
+def desk(waits: Waits) -> MCPServer[Any]:
+    """The upstream: four tools."""
+    server: MCPServer[Any] = MCPServer("desk", log_level="ERROR")
+
+    @server.tool()
+    async def echo(text: str) -> str:
+        """Gives its argument back."""
+        return text
+
+    @server.tool()
+    async def count(to: int, ctx: Context[Any, Any]) -> str:
+        """Reports each step and goes on when it was heard."""
+        for done in range(1, to + 1):
+            await ctx.report_progress(done, to, f"step {done}")
+            await waits.heard.acquire()
+        return "counted"
+
+    @server.tool()
+    async def wait() -> str:
+        """Answers never."""
+        waits.began.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            waits.cancelled.set()
+            raise
+        return "over"
+
+    @server.tool()
+    async def fail() -> str:
+        """Fails as a tool does."""
+        message = "out of paper"
+        raise ToolError(message)
+
+    return server
+
+
+@asynccontextmanager
+async def guarded(directory: Path, *, settings: str = "") -> AsyncIterator[Guarded]:
+    """Serves both and admits the member; its baseline policy permits every tier."""
+    waits = Waits()
+    async with serve_asgi(desk(waits).streamable_http_app()) as url:
+        connectors = {"desk": connector_file("desk", url)}
+        async with running_daemon(directory, settings=settings, connectors=connectors) as daemon:
+            key = await asyncio.to_thread(admit, daemon, "desk")
+            yield Guarded(daemon, key, waits)
+
+
+def connector_file(key: str, url: str) -> str:
+    """A connector for an upstream on loopback that wants no credential."""
+    return (
+        f'key = "{key}"\nname = "{key.title()}"\n'
+        f'transport = {{ kind = "streamable-http", url = "{url}",'
+        ' allow_networks = ["127.0.0.0/8"], insecure_http = true }\n'
+        'credential = { kind = "none" }\n'
+    )
+
+
+def admit(daemon: RunningDaemon, service: str) -> str:
+    """An agent with every tool of `service` permitted, a local member, its key."""
+    daemon.wicket("agent", "create", "home", "--name", "Home")
+    daemon.wicket("service", "enable", "home", service, "--allow", "all")
+    daemon.wicket("service", "discover", "home", service)
+    daemon.wicket("member", "add", "home", "me", "--local")
+    return str(daemon.wicket("key", "issue", "home", "me")["text"])
