@@ -287,3 +287,39 @@ def test_missing_or_odd_values_never_break_the_answer(values: dict[str, str]) ->
 def test_a_deny_message_and_the_portals_link_are_not_cut_at_80() -> None:
     refusal = Refusal(K.DENIED, {"tool": "t", "agent": "y", "messages": "m" * 500})
     assert str(errors.error_object(refusal, Era.LEGACY)["message"]).endswith("m" * 500)
+
+
+def test_without_a_portal_a_missing_credential_names_the_administrator() -> None:
+    message = errors.error_object(Refusal(K.NOT_CONNECTED, {"service": "x"}), Era.LEGACY)["message"]
+    expected = "Service 'x' is not connected — ask an administrator to connect your account"
+    assert message == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "era", "status", "passed"),
+    [
+        (-32055, Era.LEGACY, 200, -32055),
+        (-32055, Era.MODERN, 200, -32603),
+        (-32002, Era.LEGACY, 200, -32002),
+        (-32002, Era.MODERN, 200, -32602),
+        (-32042, Era.MODERN, 200, -32603),
+        (-32021, Era.LEGACY, 200, -32021),
+        (-32021, Era.MODERN, 400, -32021),
+        (-32020, Era.MODERN, 200, -32020),
+        (-32100, Era.MODERN, 200, -32100),
+        (7, Era.MODERN, 200, 7),
+    ],
+)
+def test_an_upstreams_error_keeps_its_code_where_the_era_allows_it(
+    code: int, era: Era, status: int, passed: int
+) -> None:
+    error = {"code": code, "message": "m", "data": {"page": 7}}
+    assert errors.relayed(error, era) == (status, {**error, "code": passed})
+
+
+def test_an_upstreams_error_is_escaped_and_capped() -> None:
+    error = {"code": 1, "message": "a\u202eb" + "c" * 3000, "data": "x" * 70_000}
+    _, passed = errors.relayed(error, Era.LEGACY)
+    assert str(passed["message"]).startswith("a\\u202ebccc")
+    assert len(str(passed["message"])) == 2000
+    assert "data" not in passed

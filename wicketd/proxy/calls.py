@@ -6,8 +6,9 @@ over ports (`domain.ports.CallPorts`) and imports neither loop nor clock, so tha
 every interleaving. Invariants I1 to I7: protocol spec, section 1.
 """
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from wicketd.domain.calls import (
     Answer,
@@ -26,9 +27,12 @@ from wicketd.domain.connections import Credential
 from wicketd.domain.ids import CallId
 from wicketd.domain.ports import CallPorts, Front
 from wicketd.proxy import era, headers, jsonrpc, names, results
-from wicketd.proxy.errors import RequestErrors, render
+from wicketd.proxy.errors import RequestErrors, relayed, render
 from wicketd.proxy.methods import PolicyAction
 from wicketd.proxy.routed import Routed, as_object
+
+_CANCELLED: Final = Failure(OutcomeStatus.CANCELLED, Refusal(RefusalKind.INTERNAL))
+"""Nobody is left to be answered: only the outcome counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,46 +78,24 @@ async def handle_call(
     caller = await ports.identify(request)
     if isinstance(caller, Refusal):
         return render(caller)
-    try:
+    with ExitStack() as taken:
+        taken.callback(ports.leave, caller)
         barred = ports.standing(caller)
         if barred is not None:
             return await _turned_away(request, caller, barred, ports)
         routed = _read(request)
         if isinstance(routed, Reply):
             return routed
-        answer = await _routed(request, caller, routed, ports, others, front)
-        if isinstance(answer, Refusal):
-            return render(
-                answer,
-                era=routed.era,
-                front_id=routed.front_id,
-                request_errors=others.request_errors,
-            )
-        return answer
-    finally:
-        ports.leave(caller)
-
-
-async def _routed(
-    request: FrontRequest,
-    caller: Caller,
-    routed: Routed,
-    ports: CallPorts,
-    others: Others,
-    front: Front,
-) -> Reply | Refusal:
-    standing = others.enter(caller, routed, front)
-    if isinstance(standing, Refusal):
-        return standing
-    try:
+        standing = others.enter(caller, routed, front)
+        if isinstance(standing, Refusal):
+            return _answered(standing, routed, others)
+        taken.callback(others.leave, caller, routed)
         if routed.pending is not None:
-            return routed.pending
+            return _answered(routed.pending, routed, others)
         asked = Asked(request, caller, routed, standing)
         if not _is_decided(routed):
-            return await others.answer(asked)
-        return await _decided(asked, ports, front)
-    finally:
-        others.leave(caller, routed)
+            return _answered(await others.answer(asked), routed, others)
+        return _answered(await _decided(asked, ports, front), routed, others)
 
 
 async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refusal:
@@ -157,7 +139,7 @@ async def _forwarded(
     except Exception:  # noqa: BLE001  # a bug of ours; `send` logs it, the outcome stays unknown
         return Failure(OutcomeStatus.UNKNOWN, Refusal(RefusalKind.INTERNAL)), credential
     except BaseException:
-        await ports.store_outcome(call, Outcome(OutcomeStatus.CANCELLED, bytes_in=call.bytes_in))
+        await ports.store_outcome(call, _outcome(call, _CANCELLED, credential))
         raise
 
 
@@ -225,6 +207,17 @@ def _read(request: FrontRequest) -> Routed | Reply:
     return routed
 
 
+def _answered(answer: Reply | Refusal, routed: Routed, others: Others) -> Reply:
+    if isinstance(answer, Reply):
+        return answer
+    return render(
+        answer,
+        era=routed.era,
+        front_id=routed.front_id,
+        request_errors=others.request_errors,
+    )
+
+
 def _is_decided(routed: Routed) -> bool:
     """Whether this very request is decided; `subscriptions/listen` decides per URI, elsewhere."""
     method = routed.method
@@ -276,7 +269,7 @@ def _reply(answer: Answer, routed: Routed) -> Reply:
     if routed.front_id is None:
         return Reply(202)
     if answer.result is None:
-        error = answer.error or {}
-        return Reply(200, jsonrpc.encode(jsonrpc.failure(routed.front_id, error)))
+        status, error = relayed(answer.error or {}, routed.era)
+        return Reply(status, jsonrpc.encode(jsonrpc.failure(routed.front_id, error)))
     result = results.finish(answer.result, routed.era)
     return Reply(200, jsonrpc.encode(jsonrpc.success(routed.front_id, result)))

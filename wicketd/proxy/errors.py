@@ -25,6 +25,12 @@ RESOURCE_NOT_FOUND: Final = -32002
 HEADER_MISMATCH: Final = -32020
 UNSUPPORTED_VERSION: Final = -32022
 
+MISSING_CAPABILITY: Final = -32021
+_DEFINED: Final = frozenset({HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION})
+_NEVER_MODERN: Final = frozenset(range(-32099, -32019)) - _DEFINED | {RESOURCE_NOT_FOUND}
+
+MAX_RELAYED: Final = 2000
+MAX_RELAYED_DATA: Final = 64 * 1024
 MAX_INSERTED: Final = 80
 # Our own link and the administrators' deny messages (3 of 500) are worth nothing when cut.
 _LONGER: Final = MappingProxyType({"portal": 400, "messages": 1600})
@@ -85,6 +91,8 @@ def _dagger(status: int, text: str, *, retry_after_s: int | None = None) -> Row:
 
 _K = RefusalKind
 _CONNECT: Final = " — connect your account at {portal}"
+_ASK: Final = " — ask an administrator to connect your account"
+"""Where there is no portal, members are connected by an administrator's command."""
 
 TABLE: Final[Mapping[RefusalKind, Row]] = MappingProxyType(
     {
@@ -197,6 +205,26 @@ def error_object(refusal: Refusal, era: Era) -> JsonObject:
     }
 
 
+def relayed(error: JsonObject, era: Era) -> tuple[int, JsonObject]:
+    """An upstream's own JSON-RPC error as a front of `era` sees it, with its HTTP status.
+
+    It keeps code, message and data; the message is escaped, data over the cap is left out, and a
+    code that `era` gives another meaning, or none, becomes an internal error.
+    """
+    code = error.get("code")
+    if era is Era.MODERN and code in _NEVER_MODERN:
+        code = INVALID_PARAMS if code == RESOURCE_NOT_FOUND else INTERNAL_ERROR
+    passed: JsonObject = {
+        "code": code,
+        "message": shown(str(error.get("message", "")), MAX_RELAYED),
+    }
+    data = error.get("data")
+    if data is not None and len(jsonrpc.encode({"data": data})) <= MAX_RELAYED_DATA:
+        passed["data"] = data
+    is_missing = era is Era.MODERN and code == MISSING_CAPABILITY
+    return (400 if is_missing else 200), passed
+
+
 def shown(text: str, limit: int = MAX_INSERTED) -> str:
     """A foreign value fit for a sentence: control and bidi characters escaped, then cut."""
     pieces: list[str] = []
@@ -219,7 +247,8 @@ def _text(row: Row, refusal: Refusal) -> str:
     }
     if refusal.kind is RefusalKind.DENIED:
         return _denial(row, values)
-    return row.text.format_map(_Values(values))
+    text = row.text if "portal" in values else row.text.replace(_CONNECT, _ASK)
+    return text.format_map(_Values(values))
 
 
 class _Values(dict[str, str]):
