@@ -53,6 +53,8 @@ class Caller:
     secret: SecretBytes
     ip: str
     user_agent: str
+    is_blocked: bool = False
+    """The member's account is blocked."""
 
 
 @dataclass(frozen=True, slots=True)

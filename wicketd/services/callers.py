@@ -97,6 +97,7 @@ class Callers:
             secret=parsed.secret,
             ip=request.peer_ip,
             user_agent=agent[0][:200].decode("latin-1") if agent else "",
+            is_blocked=record.account_blocked,
         )
 
     def standing(self, caller: Caller) -> Refusal | None:
@@ -105,8 +106,7 @@ class Callers:
             return Refusal(RefusalKind.AGENT_DISABLED)
         if caller.member.state is not MemberState.APPROVED:
             return Refusal(RefusalKind.NOT_APPROVED)
-        cached = self._records.get(caller.key_id)
-        if cached is not None and cached[1].account_blocked:
+        if caller.is_blocked:
             return Refusal(RefusalKind.BLOCKED)
         return None
 
