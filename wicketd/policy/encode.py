@@ -20,7 +20,7 @@ _EXPECTED: Final = {
     Scalar.STRING: "a string",
     Scalar.LONG: "an integer of 64 bits",
     Scalar.BOOL: "true or false",
-    Scalar.DECIMAL: "a number with at most 4 fraction digits",
+    Scalar.DECIMAL: "a number with at most 4 decimals",
 }
 
 
