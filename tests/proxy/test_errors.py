@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from wicketd.domain.calls import Era, Refusal, RefusalKind, Reply
 from wicketd.domain.ids import CallId, call_ref
+from wicketd.domain.json import JsonObject
 from wicketd.proxy import errors
 from wicketd.proxy.errors import RequestErrors
 
@@ -313,12 +314,12 @@ def test_without_a_portal_a_missing_credential_names_the_administrator() -> None
 def test_an_upstreams_error_keeps_its_code_where_the_era_allows_it(
     code: int, era: Era, status: int, passed: int
 ) -> None:
-    error = {"code": code, "message": "m", "data": {"page": 7}}
+    error: JsonObject = {"code": code, "message": "m", "data": {"page": 7}}
     assert errors.relayed(error, era) == (status, {**error, "code": passed})
 
 
 def test_an_upstreams_error_is_escaped_and_capped() -> None:
-    error = {"code": 1, "message": "a\u202eb" + "c" * 3000, "data": "x" * 70_000}
+    error: JsonObject = {"code": 1, "message": "a\u202eb" + "c" * 3000, "data": "x" * 70_000}
     _, passed = errors.relayed(error, Era.LEGACY)
     assert str(passed["message"]).startswith("a\\u202ebccc")
     assert len(str(passed["message"])) == 2000
