@@ -220,7 +220,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("write-ahead log", 5, rooms.wal.retry),
         Sweep("checkpoint", 5, audit.sign_if_due),
     )
-    life = Upkeep(rooms.kept, calls, audit, sweeps, system.spawn, hub.changed)
+    life = Upkeep(rooms.kept, calls.intents, audit, sweeps, system.spawn, hub.changed)
     return Daemon(
         mcp=mcp,
         admin=AdminApp(uses, admission, HANDLERS, clock=system.clock, version=__version__),

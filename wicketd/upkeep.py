@@ -13,7 +13,7 @@ from typing import Final
 
 from wicketd import __version__
 from wicketd.domain.audit import Entry
-from wicketd.domain.errors import WicketError
+from wicketd.domain.errors import Unhealthy, WicketError
 from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Spawn
 from wicketd.policy.child import PolicyChild
@@ -21,13 +21,14 @@ from wicketd.policy.stack import BigStack
 from wicketd.proxy.client import UpstreamClient
 from wicketd.services.audit import AuditLog
 from wicketd.services.callers import Callers
-from wicketd.services.calls import Calls
 from wicketd.services.connections import Connections
 from wicketd.services.desk import Desk
 from wicketd.services.events import Topic
+from wicketd.services.intents import Intents
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import Snapshots
 from wicketd.storage.db import SqliteDatabase
+from wicketd.storage.health import Health
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class Upkeep:
     def __init__(
         self,
         kept: Kept,
-        calls: Calls,
+        intents: Intents,
         audit: AuditLog,
         sweeps: tuple[Sweep, ...],
         spawn: Spawn,
@@ -73,16 +74,18 @@ class Upkeep:
     ) -> None:
         self._spawn = spawn
         self._kept = kept
-        self._calls = calls
+        self._intents = intents
         self._audit = audit
         self._sweeps = sweeps
         self._changed = changed
+        self._fault: Health | None = None
 
     async def start(self) -> None:
         """Closes what a crash left open, compiles every agent, then starts the repeated work."""
         kept = self._kept
+        kept.db.listen(self._heard)
         await kept.child.start()
-        await self._calls.close_open_intents()
+        await self._intents.close_left()
         await kept.sessions.load()
         await kept.connections.follow_destinations()
         await kept.connections.expire_pending()
@@ -102,6 +105,19 @@ class Upkeep:
         await self._kept.child.stop()
         self._kept.stack.close()
         await self._kept.db.close()
+
+    def _heard(self, health: Health) -> None:
+        """Degraded is told when the log can be written again: until then nothing can."""
+        if health.degraded:
+            self._fault = health
+            _LOG.error("degraded: %s. No calls are let through.", health.reason)
+        elif self._fault is not None:
+            _LOG.warning("the log can be written again")
+            self._spawn(self._recovered(self._fault), name="recovery")
+
+    async def _recovered(self, fault: Health) -> None:
+        with suppress(Unhealthy):  # unwritable again: the next recovery tells of it
+            await self._intents.recovered(fault.reason or "", fault.since_ms)
 
     async def _record(self, kind: str) -> None:
         entry = Entry(kind=kind, fields={"version": __version__})

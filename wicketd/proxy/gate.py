@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from wicketd.domain.calls import Call, Caller, Outcome, Refusal, RefusalKind
 from wicketd.domain.errors import Unhealthy
+from wicketd.domain.ids import call_ref
 from wicketd.domain.policies import Decision, Reason
 from wicketd.policy.engine import denial
 from wicketd.services.calls import Calls
@@ -40,6 +41,8 @@ class Gate:
         try:
             return await self._calls.refuse(caller, refusal, call, tool)
         except Unhealthy:
+            if call is not None:
+                _LOG.error("refused: the denial of call %s is not durable", _named(call))
             return _not_writable(RefusalKind.AUDIT_REFUSED, call)
 
     async def store_intent(self, call: Call, decision: Decision) -> Call | Refusal:
@@ -47,7 +50,7 @@ class Gate:
         try:
             return await self._calls.record(call, decision)
         except Unhealthy:
-            _LOG.error("refused: the intent of call %s is not durable", call.id)
+            _LOG.error("refused: the intent of call %s is not durable", _named(call))
             return _not_writable(RefusalKind.AUDIT_REFUSED, call)
 
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
@@ -55,9 +58,14 @@ class Gate:
         try:
             await asyncio.shield(self._calls.settle(call, outcome))
         except Unhealthy:
-            _LOG.error("withheld: the outcome of call %s is not durable", call.id)
+            _LOG.error("withheld: the outcome of call %s is not durable", _named(call))
             return _not_writable(RefusalKind.AUDIT_WITHHELD, call)
         return None
+
+
+def _named(call: Call) -> str:
+    """The call as the log names it: a refused one stands nowhere else."""
+    return f"{call.id} [ref {call_ref(call.id)}]"
 
 
 def _not_writable(kind: RefusalKind, call: Call | None) -> Refusal:

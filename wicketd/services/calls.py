@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 
 from wicketd.connectors.mapping import Unresolved
 from wicketd.domain.audit import Entry
-from wicketd.domain.calls import Call, Caller, Outcome, OutcomeStatus, Refusal, RefusalKind
+from wicketd.domain.calls import Call, Caller, Outcome, Refusal, RefusalKind
 from wicketd.domain.catalogue import Target, Tool
-from wicketd.domain.errors import Conflict
+from wicketd.domain.errors import Conflict, Unhealthy
 from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.policies import Decision, Reason
 from wicketd.domain.ports import Tx
@@ -24,9 +24,9 @@ from wicketd.policy.encode import EncodeRefusal
 from wicketd.policy.schema import ToolShape
 from wicketd.services.desk import Desk
 from wicketd.services.entries import Decided, Recorder
+from wicketd.services.intents import Intents
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
-from wicketd.storage import audit as audit_rows
 
 T = TypeVar("T")
 
@@ -65,6 +65,7 @@ class Calls:
         self._recorder = recorder
         self._strict_arguments = strict_arguments
         self._counted: dict[CallId, _Counted] = {}
+        self.intents = Intents(desk)
 
     def decide(self, call: Call) -> Decision | Refusal:
         """Steps 9 to 12: service, tool, target, arguments, one snapshot, counters before the call.
@@ -95,6 +96,7 @@ class Calls:
         """
         counted = self._counted.pop(call.id, None)
         session = counted.session if counted is not None else None
+        self.intents.began(call.id)
         try:
             stored = await self._desk.db.write(
                 lambda tx: self._write_decision(tx, call, decision, counted)
@@ -102,10 +104,15 @@ class Calls:
         except BaseException:
             if session is not None:
                 self._sessions.uncount(session, call, decision)
+            self.intents.ended(call.id)
             raise
         if session is not None:
             self._sessions.saved(session)
-        return stored if decision.allow else _denial(stored, decision, counted)
+        self.intents.ended(call.id)
+        if not decision.allow:
+            return _denial(stored, decision, counted)
+        self.intents.began(stored.id)
+        return stored
 
     async def refuse(
         self, caller: Caller, refusal: Refusal, call: Call | None, tool: str | None
@@ -131,30 +138,13 @@ class Calls:
             AuditNotDurable: the result must be withheld.
         """
         entry = self._recorder.outcome(call, outcome, self._desk.clock.now_ms())
-        await self._desk.db.write(lambda tx: self._desk.journal.append(tx, entry))
-
-    async def close_open_intents(self) -> int:
-        """Closes intents without outcome as `unknown`: nobody knows what the upstream did."""
-        left = await self._desk.db.all(audit_rows.open_intents())
-        entries = [
-            Entry(
-                kind="call.outcome",
-                fields={"outcome": OutcomeStatus.UNKNOWN.value},
-                call_id=row.call_id,
-                agent_id=row.agent_id,
-                member_id=row.member_id,
-                key_id=row.key_id,
-                session_id=row.session_id,
-                service=row.service,
-                tool=row.tool,
-            )
-            for row in left
-        ]
-        if entries:
-            await self._desk.db.write(
-                lambda tx: [self._desk.journal.append(tx, entry) for entry in entries]
-            )
-        return len(entries)
+        try:
+            await self._desk.db.write(lambda tx: self._desk.journal.append(tx, entry))
+        except Unhealthy:
+            self.intents.withheld(call.id, entry)
+            raise
+        finally:
+            self.intents.ended(call.id)
 
     def _not_enabled(self, call: Call) -> Refusal:
         values = {"service": call.service, "agent": call.caller.agent.key}
