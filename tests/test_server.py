@@ -418,6 +418,26 @@ async def test_systemd_hears_ready_once_then_the_watchdog_then_stopping(tmp_path
         await eventually(lambda: manager.poll()[-1].get("STOPPING") == "1")
 
 
+async def test_ready_is_said_only_once_every_socket_takes_connections() -> None:
+    stop = asyncio.Event()
+    ports = [bind_tcp("127.0.0.1", 0) for _ in range(4)]
+
+    async def connecting() -> bool:
+        async with connected(ports[-1].getsockname()[1]) as http:
+            http.writer.write(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n")
+            assert (await http.closed()).startswith(b"HTTP/1.1 200")
+        stop.set()
+        return True
+
+    async def drain() -> None:
+        """Nothing runs."""
+
+    await serve(
+        [Listener(Echo(), ports, Door())],
+        probe=connecting, drain=drain, notifier=Notifier({}), stop=stop,
+    )  # fmt: skip
+
+
 async def test_a_degraded_database_still_feeds_the_watchdog(tmp_path: Path) -> None:
     async def failing() -> bool:
         raise AuditNotDurable("The disk is full.")

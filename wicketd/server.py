@@ -321,6 +321,7 @@ class _Server(uvicorn.Server):
         )
         super().__init__(config)
         self._sockets = list(listener.sockets)
+        self.started_up = asyncio.Event()
         self.stopped = asyncio.Event()
 
     @override
@@ -330,6 +331,7 @@ class _Server(uvicorn.Server):
 
     @override
     async def main_loop(self) -> None:
+        self.started_up.set()
         await self.stopped.wait()
 
     async def run_on_sockets(self) -> None:
@@ -359,7 +361,7 @@ async def serve(
         async with asyncio.TaskGroup() as group:
             for server in servers:
                 group.create_task(server.run_on_sockets(), name="http server")
-            watch = group.create_task(_watch(probe, notifier), name="watchdog")
+            watch = group.create_task(_watch(servers, probe, notifier), name="watchdog")
             await stop.wait()
             notifier.send(STOPPING="1", STATUS="Stopping.")
             watch.cancel()
@@ -373,7 +375,11 @@ async def serve(
             loop.remove_signal_handler(number)
 
 
-async def _watch(probe: Callable[[], Awaitable[bool]], notifier: Notifier) -> None:
+async def _watch(
+    servers: Sequence[_Server], probe: Callable[[], Awaitable[bool]], notifier: Notifier
+) -> None:
+    for server in servers:
+        await server.started_up.wait()
     state = {"READY": "1"}
     while True:
         try:
