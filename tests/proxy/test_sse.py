@@ -116,6 +116,7 @@ def test_a_full_queue_drops_the_oldest_logs_and_never_a_response() -> None:
     assert taken[1:] == [b"%d" % number for number in range(45, 300)]
 
 
+@pytest.mark.requirement("I7", "N13")
 @given(st.lists(st.tuples(st.sampled_from(list(Weight)), st.integers(0, 300_000)), max_size=30))
 def test_what_may_be_dropped_never_holds_more_than_a_mebibyte(
     puts: list[tuple[Weight, int]],
@@ -148,6 +149,7 @@ def test_a_replay_refuses_ids_it_never_sent_and_gaps() -> None:
     assert len(kept) == REPLAY_EVENTS
 
 
+@pytest.mark.requirement("I7", "N13")
 @given(st.lists(st.integers(0, REPLAY_BYTES // 2), max_size=12))
 def test_a_replay_stays_within_its_bytes(sizes: list[int]) -> None:
     replay = Replay("abcdefgh")

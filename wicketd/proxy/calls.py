@@ -122,7 +122,7 @@ async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refu
         return withheld
     if isinstance(answer, Failure):
         return replace(answer.refusal, call_id=stored.id)
-    return _reply(answer, asked.routed)
+    return _reply(answer, stored)
 
 
 async def _forwarded(
@@ -160,8 +160,8 @@ def _call(asked: Asked, ports: CallPorts) -> Call | Refusal:
     if isinstance(split, Refusal):
         return split
     routed, standing = asked.routed, asked.standing
-    if routed.method is None or routed.front_id is None:
-        return Refusal(RefusalKind.METHOD)
+    assert routed.method is not None  # noqa: S101  # else nothing is decided: `_is_decided`
+    assert routed.front_id is not None  # noqa: S101  # only notifications have none: never decided
     return Call(
         id=CallId(ports.new_call_id()),
         caller=asked.caller,
@@ -265,11 +265,9 @@ def _outcome(call: Call, answer: Answer | Failure, credential: Credential | None
     )
 
 
-def _reply(answer: Answer, routed: Routed) -> Reply:
-    if routed.front_id is None:
-        return Reply(202)
+def _reply(answer: Answer, call: Call) -> Reply:
     if answer.result is None:
-        status, error = relayed(answer.error or {}, routed.era)
-        return Reply(status, jsonrpc.encode(jsonrpc.failure(routed.front_id, error)))
-    result = results.finish(answer.result, routed.era)
-    return Reply(200, jsonrpc.encode(jsonrpc.success(routed.front_id, result)))
+        status, error = relayed(answer.error or {}, call.era)
+        return Reply(status, jsonrpc.encode(jsonrpc.failure(call.front_id, error)))
+    result = results.finish(answer.result, call.era)
+    return Reply(200, jsonrpc.encode(jsonrpc.success(call.front_id, result)))
