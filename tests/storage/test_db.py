@@ -258,6 +258,20 @@ async def test_a_replaced_file_degrades_until_the_restart(
     assert (await db.probe()).degraded
 
 
+async def test_a_visitor_from_outside_does_not_take_the_log_away(
+    db: SqliteDatabase, path: Path
+) -> None:
+    await run(db, _put(1))
+    visit = (
+        "import sqlite3, sys; visitor = sqlite3.connect(sys.argv[1]);"
+        " visitor.execute('SELECT count(*) FROM meta').fetchone(); visitor.close()"
+    )
+    subprocess.run([sys.executable, "-c", visit, str(path)], check=True, timeout=20)
+
+    assert all(file.exists() for file in side_files(path))
+    assert not (await db.probe()).degraded
+
+
 async def test_health_says_since_when(db: SqliteDatabase, clock: FakeClock) -> None:
     clock.ms = AT + 5
     await _fill(db)

@@ -213,7 +213,7 @@ def _open_checked(path: Path) -> sqlite3.Connection:
     except BaseException:
         connection.close()
         raise
-    files.prepare(path)
+    files.narrow(path)
     return connection
 
 

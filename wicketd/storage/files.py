@@ -30,11 +30,20 @@ def prepare(path: Path) -> None:
         _narrow(path.parent, 0o700)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         os.close(descriptor)
-        for file in (path, *side_files(path)):
-            if file.exists():
-                _narrow(file, 0o600)
+        narrow(path)
     except OSError as error:
         raise broken(path, error) from error
+
+
+def narrow(path: Path) -> None:
+    """Narrows the files' modes by name alone, so that it may be called while they are in use.
+
+    Closing any descriptor of the file would drop SQLite's locks in this process, and the next
+    visitor from outside would delete the log under us.
+    """
+    for file in (path, *side_files(path)):
+        if file.exists():
+            _narrow(file, 0o600)
 
 
 def side_files(path: Path) -> tuple[Path, ...]:
