@@ -30,7 +30,6 @@ PENDING: Final[dict[str, str]] = {
     "FC17": GATE,
     "FC18": GATE,
     "FC22": GATE,
-    "FC24": GATE,
     "V3": GATE,
     "P4": CREDENTIALS,
     "P5": CREDENTIALS,
