@@ -56,6 +56,8 @@ class ToolSessions:
         self._by_mac: dict[bytes, ToolSession] = {}
         self._by_id: dict[ToolSessionId, ToolSession] = {}
         self._unsaved: set[ToolSessionId] = set()
+        self._expired: dict[ToolSessionId, ToolSession] = {}
+        """New session to the one it follows, which no sweep had ended yet."""
 
     async def load(self) -> None:
         """Takes over the sessions that were active when the daemon stopped, with their counts."""
@@ -72,7 +74,10 @@ class ToolSessions:
         session = self._by_mac.get(mac)
         if session is not None and call.at_ms - session.last_activity_at <= IDLE_MS:
             return session
-        return self._start(call, candidate, mac)
+        started = self._start(call, candidate, mac)
+        if session is not None:
+            self._expired[started.id] = session
+        return started
 
     def count(self, session: ToolSession, call: Call, decision: Decision) -> None:
         """Adds one decided call; synchronous, so that the next decision already sees it."""
@@ -85,8 +90,12 @@ class ToolSessions:
 
     def persist(self, tx: Tx, session: ToolSession, call: Call, decision: Decision) -> None:
         """Writes what `count` added, inside the transaction of the call's audit row."""
-        if session.id in self._unsaved and tx.run(rows.insert(session)) == 1:
-            self._journal.append(tx, _started(session))
+        if session.id in self._unsaved:
+            expired = self._expired.get(session.id)
+            if expired is not None:
+                self._write_end(tx, expired, SessionEnd.INACTIVITY, SYSTEM)
+            if tx.run(rows.insert(session)) == 1:
+                self._journal.append(tx, _started(session))
         denied = int(decision.reason in COUNTED_DENIALS)
         tx.fold(("session", session.id), (1, denied), rows.fold_session(call.at_ms))
         for kind, name in _counted(call, decision):
@@ -95,6 +104,7 @@ class ToolSessions:
     def saved(self, session: ToolSession) -> None:
         """The transaction that inserted the session is durable."""
         self._unsaved.discard(session.id)
+        self._expired.pop(session.id, None)
 
     async def list(self, agent: Agent, *, active: bool | None = None) -> Sequence[ToolSession]:
         """Sessions of the agent, newest activity first; running ones with their live counts."""
@@ -187,6 +197,7 @@ class ToolSessions:
     def _forget(self, session: ToolSession) -> None:
         self._by_id.pop(session.id, None)
         self._unsaved.discard(session.id)
+        self._expired.pop(session.id, None)
         if self._by_mac.get(session.external_mac) is session:
             del self._by_mac[session.external_mac]
 
@@ -216,7 +227,8 @@ class ToolSessions:
             self._forget(session)
 
     def _write_end(self, tx: Tx, session: ToolSession, why: SessionEnd, actor: Actor) -> None:
-        tx.run(rows.end(session.id, self._clock.now_ms(), why))
+        if tx.run(rows.end(session.id, self._clock.now_ms(), why)) == 0:
+            return  # ended before, or never stored
         entry = admin_entry(
             "session.ended",
             actor,
