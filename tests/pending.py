@@ -23,7 +23,6 @@ PENDING: Final[dict[str, str]] = {
     "P12": GATE,
     "P21": GATE,
     "P22": GATE,
-    "FC2": GATE,
     "FC4": GATE,
     "FC7": GATE,
     "FC12": GATE,

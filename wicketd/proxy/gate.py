@@ -2,15 +2,22 @@
 
 Counterpart of `proxy.calls`, which walks through these ports in order, and of `services.calls`,
 which does the work. Invariant: an exception while deciding is a denial, an intent that is not
-durable refuses, an outcome that is not durable withholds; an outcome is written even when the
-client is gone (security spec, FC1, FC2 and FC23).
+durable refuses, an outcome that is not durable withholds; every stored intent gets an outcome, even
+when the client is gone (security spec, FC1, FC2 and FC23).
 """
 
 import asyncio
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from wicketd.domain.calls import Call, Caller, Outcome, Refusal, RefusalKind
+from wicketd.domain.calls import (
+    Call,
+    Caller,
+    Outcome,
+    OutcomeStatus,
+    Refusal,
+    RefusalKind,
+)
 from wicketd.domain.errors import Unhealthy
 from wicketd.domain.ids import call_ref
 from wicketd.domain.policies import Decision, Reason
@@ -46,12 +53,17 @@ class Gate:
             return _not_writable(RefusalKind.AUDIT_REFUSED, call)
 
     async def store_intent(self, call: Call, decision: Decision) -> Call | Refusal:
-        """Makes the decision durable; only an allowed one gives the Call back."""
+        """Makes the decision durable, shielded; only an allowed one gives the Call back.
+
+        A client that leaves meanwhile does not stop it: an intent that is stored gets its outcome.
+        """
+        intent = _Intent()
         try:
-            return await self._calls.record(call, decision)
-        except Unhealthy:
-            _LOG.error("refused: the intent of call %s is not durable", _named(call))
-            return _not_writable(RefusalKind.AUDIT_REFUSED, call)
+            return await asyncio.shield(self._stored(call, decision, intent))
+        except asyncio.CancelledError:
+            intent.is_abandoned = True
+            await self._close_abandoned(intent)
+            raise
 
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
         """Makes the outcome durable, shielded: a client that leaves does not stop it."""
@@ -61,6 +73,31 @@ class Gate:
             _LOG.error("withheld: the outcome of call %s is not durable", _named(call))
             return _not_writable(RefusalKind.AUDIT_WITHHELD, call)
         return None
+
+    async def _stored(self, call: Call, decision: Decision, intent: "_Intent") -> Call | Refusal:
+        try:
+            stored = await self._calls.record(call, decision)
+        except Unhealthy:
+            _LOG.error("refused: the intent of call %s is not durable", _named(call))
+            return _not_writable(RefusalKind.AUDIT_REFUSED, call)
+        if isinstance(stored, Call):
+            intent.stored = stored
+            await self._close_abandoned(intent)
+        return stored
+
+    async def _close_abandoned(self, intent: "_Intent") -> None:
+        stored = intent.stored
+        if stored is not None and intent.is_abandoned:
+            outcome = Outcome(OutcomeStatus.CANCELLED, bytes_in=stored.bytes_in)
+            await self.store_outcome(stored, outcome)
+
+
+@dataclass(slots=True)
+class _Intent:
+    """An intent on its way to the disk; whoever sees both facts closes it."""
+
+    stored: Call | None = None
+    is_abandoned: bool = False
 
 
 def _named(call: Call) -> str:
