@@ -24,7 +24,6 @@ PENDING: Final[dict[str, str]] = {
     "P21": GATE,
     "P22": GATE,
     "FC4": GATE,
-    "FC7": GATE,
     "FC12": GATE,
     "FC17": GATE,
     "FC18": GATE,

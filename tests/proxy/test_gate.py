@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.calling import NO_WIPING, Calling, open_calling
+from tests.support.calling import NO_WIPING, Calling, break_disk, open_calling
 from wicketd.domain.calls import Call, Outcome, OutcomeStatus, Refusal, RefusalKind
 from wicketd.domain.policies import Decision, Reason
 
@@ -72,7 +72,7 @@ async def test_what_is_not_durable_refuses_and_withholds(
     other = calling.call(call.caller)
     decision = calling.gate.decide(other)
     assert isinstance(decision, Decision)
-    await calling.break_disk()
+    await break_disk(calling.state.db)
     kinds = (
         await calling.gate.store_intent(other, decision),
         await calling.gate.store_outcome(call, Outcome(OutcomeStatus.OK)),

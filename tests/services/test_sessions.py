@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.calling import CAP, NO_WIPING, Calling, open_calling, sessions_over
+from tests.support.calling import (
+    CAP,
+    NO_WIPING,
+    Calling,
+    break_disk,
+    mend_disk,
+    open_calling,
+    sessions_over,
+)
 from tests.support.state import ADMIN
 from wicketd.domain.agents import Trust
 from wicketd.domain.calls import Refusal
@@ -99,12 +107,12 @@ async def test_a_restart_keeps_sessions_and_their_counts(calling: Calling) -> No
 async def test_a_call_that_did_not_become_durable_is_counted_back(calling: Calling) -> None:
     caller = await calling.caller()
     await calling.run(calling.call(caller))
-    await calling.break_disk()
+    await break_disk(calling.state.db)
     with pytest.raises(AuditNotDurable):
         await calling.run(calling.call(caller))
     session = calling.sessions.resolve(calling.call(caller))
     assert (session.calls, session.tools) == (1, {"open__look": 1})
-    await calling.mend_disk()
+    await mend_disk(calling.state.db)
     await calling.run(calling.call(caller))
     restarted = sessions_over(calling.state)
     await restarted.load()

@@ -9,13 +9,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from tests.support.state import ADMIN, CountedRandom, State, open_state, tool
 from wicketd.domain.agents import Trust
 from wicketd.domain.audit import AuditRow
 from wicketd.domain.calls import Call, Caller, Era, Refusal
+from wicketd.domain.errors import AuditNotDurable
 from wicketd.domain.ids import CallId
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Decision
+from wicketd.domain.ports import Statement
 from wicketd.domain.sessions import SessionCandidate
 from wicketd.proxy.gate import Gate
 from wicketd.services.baselines import Allow
@@ -23,6 +27,7 @@ from wicketd.services.callers import Callers, Limits
 from wicketd.services.calls import Calls
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.sessions import ToolSessions
+from wicketd.storage.db import SqliteDatabase
 
 BREAKER = (
     '@deny_message("Stopped after three denials.") '
@@ -103,15 +108,20 @@ class Calling:
         """The newest audit row."""
         return (await self.state.rows())[-1]
 
-    async def break_disk(self) -> None:
-        """No write becomes durable any more."""
-        await self.state.db.maintain(lambda one: one.execute("PRAGMA max_page_count = 1"))
-        assert (await self.state.db.probe()).degraded
 
-    async def mend_disk(self) -> None:
-        """Writes become durable again."""
-        await self.state.db.maintain(lambda one: one.execute("PRAGMA max_page_count = 1000000"))
-        await self.state.db.probe()
+async def break_disk(db: SqliteDatabase) -> None:
+    """No write becomes durable any more."""
+    await db.maintain(lambda one: one.execute("PRAGMA max_page_count = 1"))
+    filler = Statement("INSERT INTO meta (key, value) VALUES ('filler', ?)", ("x" * 1_000_000,))
+    with pytest.raises(AuditNotDurable):
+        await db.write(lambda tx: tx.run(filler))
+    assert db.health.degraded
+
+
+async def mend_disk(db: SqliteDatabase) -> None:
+    """Writes become durable again."""
+    await db.maintain(lambda one: one.execute("PRAGMA max_page_count = 1000000"))
+    assert not (await db.probe()).degraded
 
 
 def sessions_over(state: State) -> ToolSessions:

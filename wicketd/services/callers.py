@@ -141,7 +141,11 @@ class Callers:
         self._drop(lambda record: record.agent.id == agent_id)
 
     async def flush_refusals(self) -> int:
-        """Writes one row per (kind, IP, key id) refused since the last flush; gives how many."""
+        """Writes one row per (kind, IP, key id) refused since the last flush; gives how many.
+
+        Raises:
+            AuditNotDurable: nothing was written; what was counted is kept.
+        """
         counted, self._refused = self._refused, {}
         if not counted:
             return 0
@@ -149,7 +153,12 @@ class Callers:
             Entry(kind=kind, key_id=key_id or None, fields={"callerIp": ip, "count": count})
             for (kind, ip, key_id), count in counted.items()
         ]
-        await self._db.write(lambda tx: [self._journal.append(tx, entry) for entry in entries])
+        try:
+            await self._db.write(lambda tx: [self._journal.append(tx, entry) for entry in entries])
+        except BaseException:
+            for slot, count in counted.items():
+                self._refused[slot] = self._refused.get(slot, 0) + count
+            raise
         return len(entries)
 
     async def _record(self, key_id: str) -> rows.KeyRecord | None:
@@ -214,6 +223,7 @@ class Callers:
             self._buckets[key_id] = bucket
             if len(self._buckets) > _BUCKETS:
                 self._buckets.popitem(last=False)
+        self._buckets.move_to_end(key_id)
         return bucket
 
     def _refill(self, bucket: _Bucket) -> None:
