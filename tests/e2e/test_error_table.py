@@ -145,7 +145,7 @@ async def test_step_4_a_disabled_agent(gate: Gate) -> None:
     await gate.admin.call(endpoints.AGENT_STATUS, AgentStatusSet(agent="halted", status="disabled"))
     row = Row(403, -32600, "Agent is disabled — ask the agent owner to enable it", "agent_disabled")
     await refused(gate, client.call("desk__echo"), row)
-    entry = (await gate.audit(agent="halted", kind="call.denied"))[0]
+    entry = (await gate.audit("halted", kind="call.denied"))[0]
     assert (entry.tool, entry.decision, entry.reason_code) == (
         "desk__echo", "DENY", "agent_disabled",
     )  # fmt: skip

@@ -221,9 +221,11 @@ class Gate:
         """Lists the server's tools anew."""
         await self.admin.call(endpoints.SERVICE_DISCOVER, Discover(agent=AGENT, service=service))
 
-    async def audit(self, **filters: Any) -> list[AuditEntry]:
+    async def audit(self, agent: str | None = AGENT, **filters: Any) -> list[AuditEntry]:
         """Entries, newest first."""
-        page = await self.admin.call(endpoints.AUDIT_LIST, AuditList(limit=500, **filters))
+        page = await self.admin.call(
+            endpoints.AUDIT_LIST, AuditList(agent=agent, limit=500, **filters)
+        )
         return list(page.items)
 
     async def why(self, ref: str) -> Any:
@@ -279,7 +281,8 @@ async def open_gate(
 ) -> AsyncIterator[Gate]:
     """The whole; all services but `spare` are enabled on the agent.
 
-    `desk` and `vault` speak a legacy revision, `modern` the newest; `slow` is `desk` with a time-out of 1 s and a cap of 16 KiB; nobody answers for `down` any more.
+    `desk` and `vault` speak a legacy revision, `modern` the newest. `slow` is `desk`
+    with a time-out of 1 s and a cap of 16 KiB; nobody answers for `down` any more.
     """
     desk = Desk()
     async with AsyncExitStack() as stack:

@@ -33,10 +33,13 @@ class Row:
         assert answer.json["jsonrpc"] == "2.0"
 
 
-async def refused(gate: Gate, asking: Awaitable[Answer], row: Row, *, forwarded: int = 0) -> Answer:
-    """The answer, if it is the row's; a denial stands in the audit under its reference.
+async def refused(
+    gate: Gate, asking: Awaitable[Answer], row: Row, *, forwarded: int = 0, allowed: bool = False
+) -> Answer:
+    """The answer, if it is the row's; it stands in the audit under its reference.
 
-    `forwarded`: how many requests the upstream may have seen.
+    `forwarded`: how many requests the upstream sees; `allowed`: policy allowed the call although
+    none got through.
     """
     before = gate.forwarded
     answer = await asking
@@ -47,5 +50,5 @@ async def refused(gate: Gate, asking: Awaitable[Answer], row: Row, *, forwarded:
         assert entry["ref"] == answer.ref
         assert entry["callId"] == answer.error["data"]["wicket"]["callId"]
         assert row.reason in (entry["reasonCode"], entry.get("outcome"))
-        assert entry["kind"] == ("call.intent" if forwarded else "call.denied")
+        assert entry["kind"] == ("call.intent" if forwarded or allowed else "call.denied")
     return answer
