@@ -5,8 +5,9 @@ any upstream byte; `settle` makes the outcome durable before the result leaves. 
 `proxy.gate`, which is their only caller. Source: product spec, section 5, steps 9 to 16.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from wicketd.connectors.mapping import Unresolved
@@ -32,6 +33,10 @@ T = TypeVar("T")
 
 _REF_TRIES: Final = 8
 _HELD: Final = frozenset({Reason.POLICY_STALE, Reason.TOOL_HELD})
+_KINDS: Final[Mapping[str, str]] = MappingProxyType(
+    {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
+)
+"""What a denial calls the item that a method is about."""
 _ABOUT_ARGUMENTS: Final = frozenset(
     {Reason.NOT_REPRESENTABLE, Reason.TARGET_UNRESOLVED, Reason.ARGS_TOO_LARGE}
 )
@@ -255,7 +260,8 @@ def _denial(stored: Call, decision: Decision, counted: _Counted | None) -> Refus
 
 
 def _names(call: Call) -> dict[str, str]:
-    return {"tool": call.name, "agent": call.caller.agent.key}
+    kind = _KINDS.get(call.method, "tool")
+    return {kind: call.name, "agent": call.caller.agent.key}
 
 
 def _is_listed(call: Call, snapshot: AgentSnapshot) -> bool:
