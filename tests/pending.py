@@ -25,7 +25,6 @@ PENDING: Final[dict[str, str]] = {
     "P22": GATE,
     "FC4": GATE,
     "FC12": GATE,
-    "FC18": GATE,
     "V3": GATE,
     "P4": CREDENTIALS,
     "P5": CREDENTIALS,

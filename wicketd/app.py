@@ -52,12 +52,12 @@ from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
 from wicketd.services.entries import Recorder, Recording
-from wicketd.services.events import Events
+from wicketd.services.events import Events, Topic
 from wicketd.services.installation import Installation, Keys
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.keys import KeyMint
 from wicketd.services.keys import Keys as MemberKeys
-from wicketd.services.listing import Listings
+from wicketd.services.listing import Listings, Reach
 from wicketd.services.members import Members
 from wicketd.services.metrics import Metrics
 from wicketd.services.policies import Policies
@@ -219,6 +219,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
         Sweep("write-ahead log", 5, rooms.wal.retry),
         Sweep("checkpoint", 5, audit.sign_if_due),
+        Sweep("audit events", 0.25, audit.announce),
     )
     life = Upkeep(rooms.kept, calls.intents, audit, sweeps, system.spawn, hub.changed)
     return Daemon(
@@ -311,14 +312,16 @@ def _recording(config: Config) -> Recording:
 
 
 def _lists(config: Config, system: System, rooms: _Rooms, services: Services) -> MemberLists:
-    listings = Listings(
-        rooms.kept.snapshots,
-        UpstreamTools(rooms.kept.upstreams),
-        rooms.kept.connections.unlock,
-        services.observe,
-        system.clock,
-        system.spawn,
+    def late(agent_id: AgentId, service: str) -> None:
+        rooms.kept.desk.events.publish(Topic.SERVICES, {"listed": service}, agent_id)
+
+    reach = Reach(
+        source=UpstreamTools(rooms.kept.upstreams),
+        unlock=rooms.kept.connections.unlock,
+        observe=services.observe,
+        late=late,
     )
+    listings = Listings(rooms.kept.snapshots, reach, system.clock, system.spawn)
     return MemberLists(listings, _no_portal, name_max=config.mcp.tool_name_max)
 
 

@@ -7,6 +7,7 @@ Source: protocol spec, section 3.2; policy spec, section 8.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -15,6 +16,7 @@ from wicketd.domain.calls import Caller, Failure, RefusalKind
 from wicketd.domain.catalogue import Connector, CredentialKind
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import TimedOut, Unreachable, Upstream, WicketError
+from wicketd.domain.ids import AgentId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Spawn
 from wicketd.policy import engine
@@ -27,6 +29,10 @@ LATE_S: Final = 30.0
 FRESH_MS: Final = 10 * 60 * 1000
 LAST_GOOD_MS: Final = 24 * 60 * 60 * 1000
 _VIEWS: Final = 4096
+_COPIES: Final = 4096
+
+_Key = tuple[str, str, str, str]
+"""Agent id, service, digest of the connector file, and the member; "" for a copy they share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,18 @@ class ToolSource(Protocol):
 Unlock = Callable[[Caller, str], Awaitable[Credential | Failure]]
 Observe = Callable[[str, str, Sequence[JsonObject]], Awaitable[None]]
 """(agent id, service key, definitions): compares with the stored catalogue, flags drift."""
+Late = Callable[[AgentId, str], None]
+"""(agent id, service key): a list came that somebody had stopped waiting for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a list is had: the upstream, the member's credential, and who hears of it."""
+
+    source: ToolSource
+    unlock: Unlock
+    observe: Observe
+    late: Late
 
 
 @dataclass(slots=True)
@@ -69,7 +87,8 @@ class _Copy:
 @dataclass(slots=True)
 class _Fetch:
     done: asyncio.Event
-    problem: str | None = None
+    problem: str | None = "unreachable"
+    is_late: bool = False
 
 
 class Listings:
@@ -78,20 +97,19 @@ class Listings:
     def __init__(
         self,
         snapshots: Snapshots,
-        source: ToolSource,
-        unlock: Unlock,
-        observe: Observe,
+        reach: Reach,
         clock: Clock,
         spawn: Spawn,
+        *,
+        deadline_s: float = DEADLINE_S,
     ) -> None:
+        self._deadline_s = deadline_s
         self._snapshots = snapshots
-        self._source = source
-        self._unlock = unlock
-        self._observe = observe
+        self._reach = reach
         self._clock = clock
         self._spawn = spawn
-        self._copies: dict[tuple[str, str, str], _Copy] = {}
-        self._fetches: dict[tuple[str, str, str], _Fetch] = {}
+        self._copies: OrderedDict[_Key, _Copy] = OrderedDict()
+        self._fetches: dict[_Key, _Fetch] = {}
         self._views: dict[tuple[object, ...], frozenset[tuple[str, str]]] = {}
 
     async def of(self, caller: Caller, connect_url: Callable[[str], str | None]) -> Listed:
@@ -121,17 +139,12 @@ class Listings:
             return False
         return (service, tool) in self._filtered(caller, snapshot, frozenset({(service, tool)}))
 
-    def forget_service(self, agent_id: str, service: str) -> None:
-        """The service changed: its lists are fetched anew."""
-        for key in [key for key in self._copies if key[0] == agent_id and key[1] == service]:
-            del self._copies[key]
-
     async def _service(
         self, caller: Caller, snapshot: AgentSnapshot, service: str
     ) -> tuple[list[JsonObject], str | None]:
         connector = snapshot.connectors[service]
         shared = connector.credential.kind is CredentialKind.NONE
-        key = (caller.agent.id, service, "" if shared else caller.member.id)
+        key = (caller.agent.id, service, connector.sha256, "" if shared else caller.member.id)
         copy = self._copies.get(key)
         now = self._clock.now_ms()
         if copy is not None and now - copy.at < FRESH_MS:
@@ -143,23 +156,20 @@ class Listings:
         usable = copy is not None and now - copy.at < LAST_GOOD_MS and problem in _KEEPS_LAST_GOOD
         return (copy.tools if usable and copy is not None else []), problem or "timeout"
 
-    async def _refreshed(
-        self, key: tuple[str, str, str], caller: Caller, connector: Connector
-    ) -> str | None:
+    async def _refreshed(self, key: _Key, caller: Caller, connector: Connector) -> str | None:
         fetch = self._fetches.get(key)
         if fetch is None:
             fetch = self._fetches[key] = _Fetch(asyncio.Event())
             self._spawn(self._fetch(key, fetch, caller, connector), name=f"list {connector.key}")
         try:
-            async with asyncio.timeout(DEADLINE_S):
+            async with asyncio.timeout(self._deadline_s):
                 await fetch.done.wait()
         except TimeoutError:
+            fetch.is_late = True
             return "timeout"
         return fetch.problem
 
-    async def _fetch(
-        self, key: tuple[str, str, str], fetch: _Fetch, caller: Caller, connector: Connector
-    ) -> None:
+    async def _fetch(self, key: _Key, fetch: _Fetch, caller: Caller, connector: Connector) -> None:
         try:
             async with asyncio.timeout(LATE_S):
                 fetch.problem = await self._ask(key, caller, connector)
@@ -168,16 +178,16 @@ class Listings:
         finally:
             self._fetches.pop(key, None)
             fetch.done.set()
+        if fetch.is_late and fetch.problem is None:
+            self._reach.late(caller.agent.id, connector.key)
 
-    async def _ask(
-        self, key: tuple[str, str, str], caller: Caller, connector: Connector
-    ) -> str | None:
-        credential = await self._unlock(caller, connector.key)
+    async def _ask(self, key: _Key, caller: Caller, connector: Connector) -> str | None:
+        credential = await self._reach.unlock(caller, connector.key)
         if isinstance(credential, Failure):
             return _REASONS.get(credential.refusal.kind, "not_connected")
         try:
-            tools = await self._source.list_tools(connector, caller, credential)
-            await self._observe(caller.agent.id, connector.key, tools)
+            tools = await self._reach.source.list_tools(connector, caller, credential)
+            await self._reach.observe(caller.agent.id, connector.key, tools)
         except TimedOut:
             return "timeout"
         except Unreachable:
@@ -187,6 +197,9 @@ class Listings:
         except WicketError:
             return "unreachable"
         self._copies[key] = _Copy(self._clock.now_ms(), tools)
+        self._copies.move_to_end(key)
+        if len(self._copies) > _COPIES:
+            self._copies.popitem(last=False)
         return None
 
     def _shown(
