@@ -13,6 +13,7 @@ from wicketd.domain.errors import BadRequest, Conflict, NotFound
 from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.ports import Tx
 from wicketd.services.audit import EVERY_ROWS, AuditLog, Notary
+from wicketd.services.events import Topic
 from wicketd.storage.audit import AuditFilters
 
 CALL = CallId("018f0000-0000-7000-8000-00000000000a")
@@ -221,3 +222,33 @@ async def test_denials_are_counted_by_policy_key(state: State) -> None:
     assert (hour.tool, hour.decision, hour.n) == ("delete_note", "DENY", 1)
     assert await log.facets(agent.id, "tool") == ["delete_note"]
     assert await log.hours(None, now + 3_600_000, now + 7_200_000) == []
+
+
+async def test_who_listens_hears_that_the_log_has_grown_and_once(state: State) -> None:
+    log = log_of(state)
+    await append(state, Entry("system.started"))
+    await log.announce()  # nobody listens
+    assert state.desk.events.newest == 0
+
+    listener = state.desk.events.subscribe(frozenset({Topic.AUDIT}))
+    await log.announce()
+    await log.announce()
+    await append(state, Entry("system.stopped"))
+    await log.announce()
+
+    heard = await listener.next(0)
+    assert heard is not None
+    assert [event.data for event in heard.events] == [{"seq": 1}, {"seq": 2}]
+
+
+async def test_a_new_listener_hears_of_rows_that_came_while_it_connected(state: State) -> None:
+    log = log_of(state)
+    await append(state, Entry("system.started"))
+    first = state.desk.events.subscribe(frozenset({Topic.AUDIT}))
+    await log.announce()
+
+    second = state.desk.events.subscribe(frozenset({Topic.AUDIT}))
+    await log.announce()
+
+    assert await first.next(0) is not None
+    assert await second.next(0) is not None

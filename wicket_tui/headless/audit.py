@@ -7,9 +7,8 @@ import typer
 
 from wicket_tui.headless.command import Shell, command, noun
 from wicket_tui.headless.filters import HELP, parsed
-from wicket_tui.headless.output import facts, table
+from wicket_tui.headless.output import cell, facts, table
 from wicketd.api import endpoints
-from wicketd.api.text import safe_text
 from wicketd.api.types import audit
 from wicketd.api.types.listing import Empty
 from wicketd.api.types.status import EventsAsk
@@ -45,7 +44,7 @@ async def tail(shell: Shell, filters: FiltersArg = None) -> None:
             ask = parsed(audit.AuditList, filters or (), after=seen, limit=500)
             page = await shell.call(endpoints.AUDIT_LIST, ask)
             for entry in reversed(page.items):
-                shell.show_line(entry, "  ".join(str(part or "-") for part in _line(entry)))
+                shell.show_line(entry, _line(entry))
             if not page.items:
                 break
             seen = page.items[0].seq
@@ -143,5 +142,5 @@ def row(entry: audit.AuditEntry) -> tuple[object, ...]:
     )
 
 
-def _line(entry: audit.AuditEntry) -> list[str]:
-    return [safe_text(str(value)) if value not in (None, ()) else "-" for value in row(entry)]
+def _line(entry: audit.AuditEntry) -> str:
+    return "  ".join(cell(value) for value in row(entry))

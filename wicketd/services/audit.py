@@ -17,6 +17,7 @@ from wicketd.domain.errors import BadRequest, Conflict, NotFound
 from wicketd.domain.ids import normalise_ref
 from wicketd.domain.json import JsonObject
 from wicketd.services.desk import Desk
+from wicketd.services.events import Topic
 from wicketd.storage import agents, audit, audit_counts, checkpoints, policies
 from wicketd.storage.audit import AuditFilters, AuditTable
 from wicketd.storage.audit_counts import HourCount
@@ -65,6 +66,7 @@ class AuditLog:
         self._forms = forms
         self._export_page = export_page
         self._frontier = Frontier()
+        self._announced = (0, 0)
         self._turn = asyncio.Lock()
 
     async def page(
@@ -163,6 +165,20 @@ class AuditLog:
         if seq - size < EVERY_ROWS and not is_late and last is not None:
             return None
         return await self.checkpoint()
+
+    async def announce(self) -> None:
+        """Tells the event stream that the log has grown; reads nothing while nobody listens.
+
+        A new listener is told at once: rows may have come while it connected.
+        """
+        events = self._desk.events
+        listener = events.youngest(Topic.AUDIT)
+        if not listener:
+            return
+        head = await self._desk.db.one(AuditTable().head())
+        if head is not None and (head[0], listener) != self._announced:
+            self._announced = (head[0], listener)
+            events.publish(Topic.AUDIT, {"seq": head[0]})
 
     async def _sign(self) -> Checkpoint:
         async for row in self._desk.db.stream(audit.rows_from(self._frontier.size + 1)):

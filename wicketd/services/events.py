@@ -57,9 +57,13 @@ class Batch:
 class Subscription:
     """One listener's place behind the ring."""
 
-    def __init__(self, events: "Events", topics: frozenset[Topic], last_id: int) -> None:
+    def __init__(
+        self, events: "Events", topics: frozenset[Topic], last_id: int, number: int
+    ) -> None:
         self._events = events
-        self._topics = topics
+        self.topics = topics
+        self.number = number
+        """Counts the listeners of this process from 1 on."""
         self._last_id = last_id
         self._wake = asyncio.Event()
 
@@ -91,7 +95,7 @@ class Subscription:
         found: list[Event] = []
         for event in self._events.after(self._last_id):
             self._last_id = event.id
-            if event.topic in self._topics:
+            if event.topic in self.topics:
                 found.append(event)
                 if len(found) == BATCH:
                     break
@@ -106,6 +110,7 @@ class Events:
         self._ring: deque[Event] = deque(maxlen=size)
         self._listeners: set[Subscription] = set()
         self._newest = 0
+        self._joined = 0
 
     @property
     def newest(self) -> int:
@@ -136,9 +141,15 @@ class Events:
 
         Close it when the listener leaves.
         """
-        listener = Subscription(self, topics, self._newest if last_id is None else last_id)
+        self._joined += 1
+        start = self._newest if last_id is None else last_id
+        listener = Subscription(self, topics, start, self._joined)
         self._listeners.add(listener)
         return listener
+
+    def youngest(self, topic: Topic) -> int:
+        """Number of the listener of `topic` that came last; 0 when nobody listens."""
+        return max((one.number for one in self._listeners if topic in one.topics), default=0)
 
     def leave(self, listener: Subscription) -> None:
         """Forgets a listener."""
