@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.calling import break_disk, mend_disk
 from tests.support.state import ADMIN, CountedRandom, State, open_state
+from tests.support.tampering import tamper
 from wicketd.domain.agents import AgentStatus
 from wicketd.domain.calls import Caller, FrontRequest, Refusal, RefusalKind
 from wicketd.domain.errors import AuditNotDurable
@@ -104,10 +105,10 @@ async def test_a_failure_while_authenticating_is_no_identity(state: State, key: 
 
 async def test_an_edited_row_makes_the_key_fail(state: State, key: str) -> None:
     await state.agent("other")
-    owner = await state.agents.get("other")
-    move = Statement("UPDATE member_keys SET agent_id = ?", (owner.id,))
-    await state.db.maintain(lambda one: one.execute("PRAGMA foreign_keys = OFF"))
-    await state.db.write(lambda tx: tx.run(move))
+    await tamper(
+        state.db,
+        "UPDATE member_keys SET agent_id = (SELECT id FROM agents WHERE key = 'other')",
+    )
     assert await kind(callers_of(state), f"Bearer {key}") is RefusalKind.BAD_KEY
 
 

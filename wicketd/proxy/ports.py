@@ -27,10 +27,10 @@ from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.gate import Gate
 from wicketd.proxy.headers import declared_params
 from wicketd.proxy.member_lists import MemberLists
+from wicketd.services.builtin import BUILT_IN_KEY
 from wicketd.services.callers import Callers
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.unlocking import NOTHING
-from wicketd.services.views import BUILT_IN_KEY
 
 _LOG = logging.getLogger(__name__)
 

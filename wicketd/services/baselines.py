@@ -12,8 +12,8 @@ from wicketd.domain.agents import Agent, Trust
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Cause
 from wicketd.policy.schema import quote
+from wicketd.services.builtin import BUILT_IN_KEY
 from wicketd.services.versions import Draft
-from wicketd.services.views import BUILT_IN_KEY
 
 PREFIX: Final = "baseline-"
 TIERS: Final = ("read", "write", "destructive")

@@ -4,14 +4,15 @@ It passes the same decision and audit as every other tool, so that a model can b
 services are missing and why. Source: protocol spec, section 3.3.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from wicketd.domain.catalogue import ServiceView, Tier, TierSource, Tool
 from wicketd.domain.json import Json, JsonObject
 
-STATUS_SERVICE: Final = "wicket"
-STATUS_TOOL: Final = "status"
-STATUS_NAMESPACE: Final = "WicketMCP"
+BUILT_IN_KEY: Final = "wicket"
+_TOOL: Final = "status"
+_NAMESPACE: Final = "WicketMCP"
 _DESCRIPTION: Final = (
     "Shows which services are reachable through Wicket, and what to do about the others."
 )
@@ -20,21 +21,31 @@ _DESCRIPTION: Final = (
 def status_view() -> ServiceView:
     """The service as the policy schema sees it."""
     tool = Tool(
-        name=STATUS_TOOL,
-        definition=_definition([]),
+        name=_TOOL,
+        definition=status_definition(()),
         hash=None,
         tier=Tier.READ,
         tier_source=TierSource.CATALOGUE,
     )
-    return ServiceView(STATUS_SERVICE, STATUS_NAMESPACE, (tool,))
+    return ServiceView(BUILT_IN_KEY, _NAMESPACE, (tool,))
 
 
-def status_definition(unavailable: list[JsonObject]) -> JsonObject:
+def status_definition(unavailable: Sequence[JsonObject]) -> JsonObject:
     """The tool as one member's list shows it; its description names what is unavailable now."""
-    return _definition(unavailable)
+    description = _DESCRIPTION
+    if unavailable:
+        named = ", ".join(_unavailable(entry) for entry in unavailable)
+        description = f"{description} Unavailable now: {named}."
+    return {
+        "name": _TOOL,
+        "title": "Wicket status",
+        "description": description,
+        "inputSchema": {"type": "object", "properties": {}, "additionalProperties": False},
+        "annotations": {"readOnlyHint": True, "openWorldHint": False},
+    }
 
 
-def status_result(services: list[JsonObject]) -> JsonObject:
+def status_result(services: Sequence[JsonObject]) -> JsonObject:
     """The tool's result: `services` as {key, state, reason?, url?}."""
     lines = [f"{entry['key']}: {_told(entry)}" for entry in services]
     text = "\n".join(lines) or "No service is enabled for this agent. Ask its owner to enable one."
@@ -47,20 +58,6 @@ def _told(entry: JsonObject) -> str:
     url = entry.get("url")
     told = str(entry["state"]) if reason is None else f"{entry['state']} ({reason})"
     return told if url is None else f"{told}, connect at {url}"
-
-
-def _definition(unavailable: list[JsonObject]) -> JsonObject:
-    description = _DESCRIPTION
-    if unavailable:
-        named = ", ".join(_unavailable(entry) for entry in unavailable)
-        description = f"{description} Unavailable now: {named}."
-    return {
-        "name": STATUS_TOOL,
-        "title": "Wicket status",
-        "description": description,
-        "inputSchema": {"type": "object", "properties": {}, "additionalProperties": False},
-        "annotations": {"readOnlyHint": True, "openWorldHint": False},
-    }
 
 
 def _unavailable(entry: JsonObject) -> str:

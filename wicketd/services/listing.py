@@ -20,9 +20,8 @@ from wicketd.domain.ids import AgentId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Spawn
 from wicketd.policy import engine
-from wicketd.services.builtin import status_definition
+from wicketd.services.builtin import BUILT_IN_KEY, status_definition
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
-from wicketd.services.views import BUILT_IN_KEY
 
 DEADLINE_S: Final = 5.0
 LATE_S: Final = 30.0

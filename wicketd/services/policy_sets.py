@@ -23,7 +23,7 @@ from wicketd.policy.engine import Snapshot
 from wicketd.policy.schema import CedarSchema, render
 from wicketd.policy.stack import BigStack
 from wicketd.services import rules, views
-from wicketd.services.builtin import status_view
+from wicketd.services.builtin import BUILT_IN_KEY, status_view
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.discovery import is_changed
 from wicketd.services.events import Topic
@@ -101,7 +101,7 @@ class PolicySets:
 
     def built_in(self) -> dict[str, ServiceView]:
         """What every agent has before any service is enabled."""
-        return {views.BUILT_IN_KEY: status_view()} if self._settings.status_tool else {}
+        return {BUILT_IN_KEY: status_view()} if self._settings.status_tool else {}
 
     def views_of(
         self, rows: Iterable[ServiceTools], records: Iterable[PolicyVersion]

@@ -18,7 +18,7 @@ from wicketd.domain.errors import NotFound, WicketError
 from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Database
 from wicketd.policy import engine
-from wicketd.services.views import BUILT_IN_KEY
+from wicketd.services.builtin import BUILT_IN_KEY
 from wicketd.storage import agents as agent_rows
 
 

@@ -5,7 +5,6 @@ refused before. The built-in service `wicket` is a view without a row. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 from wicketd.connectors.catalogue import Catalogue
 from wicketd.domain.catalogue import (
@@ -18,9 +17,6 @@ from wicketd.domain.catalogue import (
 )
 from wicketd.domain.policies import PolicyVersion
 from wicketd.policy.lexer import paths
-from wicketd.services.builtin import STATUS_SERVICE
-
-BUILT_IN_KEY: Final = STATUS_SERVICE
 
 ServiceTools = tuple[Service, Sequence[Tool]]
 """A stored service with its stored tools."""
