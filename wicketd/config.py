@@ -215,7 +215,14 @@ def _override(document: dict[str, Any], environ: Mapping[str, str]) -> None:
             raise ConfigInvalid(
                 message, hint="Settings are WICKET_<TABLE>_<KEY>; see docs/config.md."
             )
-        document.setdefault(table, {})[key] = _value(fields[table].type, key, environ[name])
+        held = document.setdefault(table, {})
+        if isinstance(held, dict):  # else the file is wrong, and is told so by its check
+            held[key] = _value(fields[table].type, key, environ[name])
+
+
+def variable(table: str, key: str) -> str:
+    """The environment variable that overrides one setting."""
+    return f"WICKET_{table}_{key}".upper()
 
 
 def _value(table: Any, key: str, text: str) -> Any:

@@ -21,7 +21,7 @@ import uvloop
 
 from wicketd import server
 from wicketd.app import Daemon, System, compose
-from wicketd.config import Config
+from wicketd.config import Config, variable
 from wicketd.domain.errors import ConfigInvalid
 from wicketd.domain.health import Setting, Settings
 from wicketd.domain.ids import uuid7
@@ -120,7 +120,7 @@ async def _serve(config: Config, file: Path | None, keys: Keys, environ: dict[st
     tasks = Tasks()
     system = System(SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid())
     given = server.activated(environ, os.getpid())
-    daemon = await compose(config, _settings(config, file), _rules(config), keys, system)
+    daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
     try:
         await daemon.start()
         await server.serve(
@@ -148,22 +148,18 @@ def _deep_stack() -> None:
         raise ConfigInvalid(message, hint='Start with "ulimit -s 8192", or LimitSTACK=16M.')
 
 
-def _settings(config: Config, file: Path | None) -> Settings:
-    items = []
-    for table in config.__struct_fields__:
-        value = getattr(config, table)
-        if not hasattr(value, "__struct_fields__"):
-            items.append(Setting(table, value, "file"))
-            continue
-        for key in value.__struct_fields__:
-            held = getattr(value, key)
-            items.append(Setting(f"{table}.{key}", _plain(held), _source(value, key, file)))
+def _settings(config: Config, file: Path | None, environ: Mapping[str, str]) -> Settings:
+    is_named = "WICKET_STATE_DIR" in environ
+    items = [Setting("state_dir", config.state_dir, "environment" if is_named else "file")]
+    for table in (name for name in config.__struct_fields__ if name != "state_dir"):
+        held = getattr(config, table)
+        for key in held.__struct_fields__:
+            is_default = getattr(type(held)(), key) == getattr(held, key)
+            source = "default" if is_default else "file"
+            if variable(table, key) in environ:
+                source = "environment"
+            items.append(Setting(f"{table}.{key}", _plain(getattr(held, key)), source))
     return Settings(str(file) if file else None, f"{config.url}/mcp", tuple(items))
-
-
-def _source(table: Any, key: str, file: Path | None) -> str:
-    is_default = getattr(type(table)(), key) == getattr(table, key)
-    return "default" if is_default else "file" if file else "environment"
 
 
 def _plain(value: Any) -> Any:
