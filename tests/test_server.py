@@ -218,7 +218,7 @@ async def test_an_upgrade_is_not_followed() -> None:
 def test_a_taken_port_is_a_sentence() -> None:
     with bind_tcp("127.0.0.1", 0) as taken:
         taken.listen()
-        with pytest.raises(ConfigInvalid, match="Cannot listen on"):
+        with pytest.raises(SecondInstance, match="Cannot listen on"):
             bind_tcp("127.0.0.1", taken.getsockname()[1])
 
 

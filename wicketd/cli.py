@@ -8,6 +8,7 @@ import importlib
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -37,6 +38,10 @@ EXITS: Final = (
     (Fatal, 70),
 )
 """Exit code by error class, the first that fits."""
+USAGE: Final = 2
+INTERNAL: Final = 70
+NO_PERMISSION: Final = 77
+"""Whatever the class: the operating system said no."""
 
 app = typer.Typer(
     name="wicketd",
@@ -168,8 +173,12 @@ def audit_verify(
 
     with _explained():
         settings, _ = _load(config)
-        notes = tuple(path.read_text(encoding="utf-8") for path in checkpoint or ())
-        proofs = verifying.Proofs(_publics(settings, key), notes)
+        try:
+            notes = tuple(path.read_text(encoding="utf-8") for path in checkpoint or ())
+            proofs = verifying.Proofs(_publics(settings, key), notes)
+        except (OSError, ValueError) as error:
+            typer.echo(f"Could not verify: {error}.", err=True)
+            raise typer.Exit(2) from error
         if from_export is not None:
             report = verifying.of_export(from_export, proofs)
         else:
@@ -188,11 +197,12 @@ def main() -> int:
         given = app(standalone_mode=False)
     except typer.Abort:
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # the process boundary: a traceback must not exit 1
         if error.__class__.__module__.startswith(("click", "typer")):
             typer.echo(f"wicketd: {error}", err=True)
-            return 2
-        raise
+            return USAGE
+        traceback.print_exception(error)
+        return INTERNAL
     return given if isinstance(given, int) else 0
 
 
@@ -249,6 +259,8 @@ def _explained() -> Iterator[None]:
 
 
 def _exit_of(error: WicketError) -> int:
+    if isinstance(error.__cause__, PermissionError):
+        return NO_PERMISSION
     for kind, code in EXITS:
         if isinstance(error, kind):
             return code

@@ -7,6 +7,7 @@ reaches the HTTP parser unchecked; no wait is without a deadline (security spec,
 """
 
 import asyncio
+import errno
 import functools
 import os
 import signal
@@ -178,6 +179,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     """A listening TCP socket. `port` 0: the kernel chooses.
 
     Raises:
+        SecondInstance: somebody else listens there.
         ConfigInvalid: the address cannot be bound.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -188,7 +190,9 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         message = f"Cannot listen on {host}:{port}: {error.strerror}."
-        raise ConfigInvalid(message, hint="Choose another address in [http] listen.") from error
+        if error.errno == errno.EADDRINUSE:
+            raise SecondInstance(message, hint="Stop what listens there first.") from error
+        raise ConfigInvalid(message, hint="Choose another host or port in [server].") from error
     listener.settimeout(0)
     return listener
 
@@ -211,7 +215,7 @@ def bind_unix(path: Path, *, mode: int = 0o600, group: int | None = None) -> soc
     except OSError as error:
         listener.close()
         message = f"Cannot listen on {path}: {error.strerror or error}."
-        raise ConfigInvalid(message, hint="Check its directory and [admin] socket.") from error
+        raise ConfigInvalid(message, hint="Check its directory and [admin] socket_dir.") from error
     finally:
         os.umask(before)
     listener.settimeout(0)
@@ -234,10 +238,10 @@ def _clear(path: Path) -> None:
             is_ours = False
         else:
             message = f"Another wicketd answers at {path}."
-            raise SecondInstance(message, hint="Stop it first, or set another [admin] socket.")
+            raise SecondInstance(message, hint="Stop it first, or set another [admin] socket_dir.")
     if not is_ours:
         message = f"{path} is in the way: it is not a socket that this user left behind."
-        raise ConfigInvalid(message, hint="Move it away, or set another [admin] socket.")
+        raise ConfigInvalid(message, hint="Move it away, or set another [admin] socket_dir.")
     path.unlink()
 
 
