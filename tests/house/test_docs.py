@@ -5,11 +5,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from typer.testing import CliRunner
 
 from tests.pending import GATE, PENDING
 from tests.requirements import COMMANDS
 from tests.support.commands import commands
 from tools import docs as generator
+from wicketd.cli import EXITS
+from wicketd.cli import app as wicketd
 from wicketd.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,6 +64,12 @@ def test_the_generated_pages_are_those_of_the_code() -> None:
     assert generator.main(["--check"]) == 0
 
 
+def test_the_page_of_the_command_lines_tells_every_exit_code_of_the_daemon() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+    told = page.split("`wicketd` exits with")[1].split("\n\n")[0]
+    assert {str(code) for _, code in EXITS} <= set(re.findall(r"\b\d+\b", told))
+
+
 def test_the_configuration_page_has_exactly_the_settings_of_the_code() -> None:
     page = (ROOT / "docs" / "config.md").read_text(encoding="utf-8")
     sections = HEADING.split(page)[1:]
@@ -77,9 +86,33 @@ def test_the_configuration_page_has_exactly_the_settings_of_the_code() -> None:
     assert told == settings
 
 
-def test_the_threat_model_lists_every_limit_once() -> None:
+def limits(text: str) -> dict[str, str]:
+    """The L entries of a page or print: id to its sentence on one line."""
+    listed = " ".join(text.split()).partition("What stays")[0]
+    _, *parts = re.split(r"(?:- \*\*)?(L\d+)(?:\*\*)? ", listed.rstrip("# "))
+    return {name: said.strip() for name, said in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def test_page_readme_and_doctor_say_the_same_of_what_is_not_protected() -> None:
+    printed = CliRunner().invoke(wicketd, ["doctor", "--limits"])
     page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
-    assert re.findall(r"^- \*\*(L\d+)\*\* ", page, re.MULTILINE) == LIMITS
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    told = limits(printed.output)
+
+    assert list(told) == LIMITS
+    assert limits(page.split("## Not protected")[1]) == told
+    assert limits(readme.split("## What it does not protect against")[1]) == told
+
+
+def test_the_page_has_what_stays_as_the_doctor_prints_it() -> None:
+    printed = CliRunner().invoke(wicketd, ["doctor", "--limits"]).output
+    page = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
+    title = "What stays, even when everything works"
+
+    said = " ".join(printed.split(title)[1].lstrip(":").split())
+
+    assert re.sub(r"\b(\d)\. (?=[A-Z])", r"\1 ", " ".join(page.split(title)[1].split())) == said
 
 
 def test_the_readme_and_the_security_page_lead_to_the_threat_model() -> None:
