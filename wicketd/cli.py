@@ -234,8 +234,8 @@ def _with_keyring(settings: Config, path: Path) -> Config:
 def _next_steps(place: Path, *, systemd: bool) -> str:
     if systemd:
         return (
-            "Next: move server.keyring and audit.key to /etc/wicket/credentials, and the\n"
-            "configuration to /etc/wicket/wicketd.toml; docs/systemd.md has every step."
+            "Next: move server.keyring and audit.key to /etc/wicket/credentials; wicketd.toml\n"
+            "is not needed there. docs/systemd.md has every step."
         )
     return f"Next: wicketd serve --config {place / configuration.FILE_NAME}"
 
