@@ -1,14 +1,17 @@
 """The identity of one installation: its id, its keys checked and counted.
 
-Counterpart of `vault.keyring`, which reads the files. Invariant: a wrong keyring shows before a
-socket is opened (FC9). Source: security spec, section 1.
+Counterpart of `vault.keyring`, which reads the files. Invariant: a wrong keyring or audit key shows
+before a socket is opened (FC9). Source: security spec, section 1.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
+from wicketd.audit.checkpoint import Trust, parse
+from wicketd.domain.audit import Checkpoint
+from wicketd.domain.errors import KeyringInvalid
 from wicketd.domain.ports import Database, Random, Tx
-from wicketd.storage import key_usage, meta
+from wicketd.storage import checkpoints, key_usage, meta
 from wicketd.vault.keyring import INSTALL_ID_BYTES, AuditKey, Keyring, KeyringFile
 from wicketd.vault.usage import BLOCK, Reservations
 
@@ -40,7 +43,7 @@ class Installation:
         """Reads or makes the install id, checks the keyring, reserves the first encryptions.
 
         Raises:
-            KeyringInvalid: the keyring is not the one of this database.
+            KeyringInvalid: the keyring or the audit key is not the one of this database.
         """
         fresh = random.bytes(INSTALL_ID_BYTES).hex()
 
@@ -55,6 +58,8 @@ class Installation:
             for name, value in await db.all(meta.with_prefix(_CHECK))
         }
         missing = ring.may_start(stored, await db.all(meta.named_kids()))
+        newest = await db.one(checkpoints.newest())
+        _check_audit_key(keys.audit, newest)
 
         def note(tx: Tx) -> None:
             for kid in missing:
@@ -85,3 +90,17 @@ class Installation:
             total = await db.write(reserve)
             for _ in range(blocks):
                 self.usage.grant(kid, label, total)
+
+
+def _check_audit_key(key: AuditKey, newest: Checkpoint | None) -> None:
+    """The log goes on under a key that can vouch for what stands in it.
+
+    Raises:
+        KeyringInvalid: it did not sign the newest checkpoint.
+    """
+    if newest is None or parse(newest.note).trust(key.publics.values()) is Trust.GOOD:
+        return
+    raise KeyringInvalid(
+        "The audit key did not sign the newest checkpoint of this database.",
+        hint="Restore the audit.key that belongs to it; a new key is added to that file.",
+    )
