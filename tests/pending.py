@@ -23,8 +23,6 @@ PENDING: Final[dict[str, str]] = {
     "P12": GATE,
     "P21": GATE,
     "P22": GATE,
-    "FC4": GATE,
-    "FC12": GATE,
     "V3": GATE,
     "P4": CREDENTIALS,
     "P5": CREDENTIALS,

@@ -17,7 +17,7 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from tests.support.daemon import RunningDaemon, running_daemon
-from tests.support.mcp_client import McpClient, exchange, request
+from tests.support.mcp_client import Answer, McpClient, exchange, read_answer, request
 from tests.support.upstreams import Seen, Upstream, serve
 from wicket_tui.cli import app
 from wicketd.api import endpoints
@@ -58,6 +58,7 @@ _STATIC: Final = '{ kind = "static", header = "Authorization", format = "Bearer 
 _TARGET: Final = (
     'target = [{ entity = "Page", tools = ["page"], id = "{page_id}", pattern = "[a-z]{1,20}" }]'
 )
+_DECLARED: Final = 'tools = { read = ["echo"] }'
 _TEXT: Final = {"type": "string"}
 
 
@@ -246,6 +247,23 @@ class Gate:
             while await self.status() != 200:
                 await asyncio.sleep(0.1)
 
+    async def restart(self, while_down: Callable[[], object] = lambda: None) -> None:
+        """Stops the daemon as systemd does, and starts it again."""
+        assert await asyncio.to_thread(self.daemon.stop) == 0
+        while_down()
+        await self.daemon.start()
+
+    async def ask_raw(self, request: bytes, *, read_only: bool = False) -> Answer:
+        """Sends bytes to an admin socket and reads the one answer; the request asks to close."""
+        name = "admin-ro.sock" if read_only else "admin.sock"
+        path = self.daemon.socket.with_name(name)
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        try:
+            writer.write(request)
+            return await read_answer(reader)
+        finally:
+            writer.close()
+
     def edit(self, sql: str) -> None:
         """Changes the database behind the daemon's back."""
         connection = sqlite3.connect(self._database, isolation_level=None, timeout=5.0)
@@ -282,7 +300,8 @@ async def open_gate(
     """The whole; all services but `spare` are enabled on the agent.
 
     `desk` and `vault` speak a legacy revision, `modern` the newest. `slow` is `desk`
-    with a time-out of 1 s and a cap of 16 KiB; nobody answers for `down` any more.
+    with a time-out of 1 s and a cap of 16 KiB; nobody answers for `down` any more; the address of
+    `barred` is denied.
     """
     desk = Desk()
     async with AsyncExitStack() as stack:
@@ -298,6 +317,9 @@ async def open_gate(
             "vault": _connector("vault", upstream.url.replace("/mcp", "/vault"), _STATIC),
             "down": _connector("down", gone.url, none),
             "modern": _connector("modern", upstream.url.replace("/mcp", "/modern"), none),
+            "barred": _connector("barred", upstream.url, _STATIC, _DECLARED).replace(
+                '"127.0.0.0/8"', '"10.9.8.7/32"'
+            ),
             "spare": _connector("spare", upstream.url, none),
         }
         daemon = await stack.enter_async_context(
@@ -313,7 +335,7 @@ async def open_gate(
 async def _set_up(gate: Gate, policies: dict[str, str]) -> None:
     ask = AgentCreate(key=AGENT, name="Operations")
     await gate.admin.call(endpoints.AGENT_CREATE, ask)
-    for service in ("desk", "slow", "vault", "down", "modern"):
+    for service in ("desk", "slow", "vault", "down", "modern", "barred"):
         await gate.admin.call(endpoints.SERVICE_PUT, ServicePut(agent=AGENT, service=service))
     token = Discover(agent=AGENT, service="vault", bearer=TOKEN)
     await gate.admin.call(endpoints.SERVICE_DISCOVER, token)
