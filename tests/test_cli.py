@@ -1,6 +1,8 @@
 """`wicketd` by its transcripts: what it prints, where, and the exit code."""
 
+import asyncio
 import os
+import socket
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +11,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.state import FakeClock
 from wicketd import cli
 from wicketd.domain import errors
 from wicketd.domain.errors import WicketError
+from wicketd.storage.db import SqliteDatabase
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,29 @@ def test_serve_on_a_newer_database_ends_with_74(run: Run, tmp_path: Path) -> Non
     newer.close()
     (tmp_path / "wicket.db").chmod(0o600)
     assert run("serve").code == 74
+
+
+def test_serve_on_a_port_that_is_taken_ends_with_73(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("init", "--dir", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("WICKET_SERVER_PORT", str(port))
+        refused = run("serve")
+    assert (refused.code, refused.out) == (73, "")
+    assert f"wicketd: Cannot listen on 127.0.0.1:{port}" in refused.err
+
+
+@pytest.mark.requirement("FC14")
+async def test_a_second_daemon_over_the_same_database_ends_with_73(
+    run: Run, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(run, "init", "--dir", str(tmp_path))
+    db = await SqliteDatabase.open(tmp_path / "wicket.db", FakeClock())
+    refused = await asyncio.to_thread(run, "serve")
+    await db.close()
+    assert (refused.code, refused.out) == (73, "")
 
 
 @pytest.mark.parametrize(
