@@ -72,6 +72,7 @@ def serve(
         if keyring is not None:
             settings = _with_keyring(settings, keyring)
         logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it greets once a listener
         importlib.import_module("wicketd.daemon").run(settings, file, dict(os.environ))
 
 

@@ -31,6 +31,7 @@ from wicketd.proxy.transport import Hosts, Rules
 from wicketd.services.installation import Keys
 from wicketd.vault import keyring
 
+_LOG: Final = logging.getLogger(__name__)
 STACK_BYTES: Final = 8 * 1024 * 1024
 ADMIN_CONNECTIONS: Final = 32
 ADMIN_BODY: Final = 2 * 1024 * 1024
@@ -87,9 +88,7 @@ class Tasks:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._running.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            logging.getLogger(__name__).error(
-                "%s failed", task.get_name(), exc_info=task.exception()
-            )
+            _LOG.error("%s failed", task.get_name(), exc_info=task.exception())
 
 
 def run(config: Config, file: Path | None, environ: dict[str, str]) -> None:
@@ -123,8 +122,10 @@ async def _serve(config: Config, file: Path | None, keys: Keys, environ: dict[st
     daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
     try:
         await daemon.start()
+        listeners = _listeners(config, daemon, given)
+        _LOG.info("MCP clients connect to %s/mcp", config.url)
         await server.serve(
-            _listeners(config, daemon, given),
+            listeners,
             probe=lambda: _probe(daemon),
             drain=daemon.mcp.drain,
             notifier=server.Notifier(environ),
