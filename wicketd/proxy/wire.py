@@ -18,19 +18,22 @@ MAX_HEAD: Final = 16 * 1024
 MAX_FIELDS: Final = 64
 MAX_BODY: Final = 1024 * 1024
 
-_PCHAR: Final = rb"[A-Za-z0-9\-._~!$&'()*+,;=:@]"
+_RUN: Final = rb"[A-Za-z0-9\-._~!$&'()*+,;=:@]*+"
 # Percent escapes that a later decoder could turn into path syntax: . / \ NUL %
 _ESCAPE: Final = rb"%(?!2[eEfF5]|5[cC]|00)[0-9A-Fa-f]{2}"
+# Only single characters repeat possessively: before 3.11.5 CPython keeps what a failed last round of
+# a possessive group has consumed, and "/mcp//" would pass. Each round begins with "/" or "%" and no
+# character that the run before it takes, so that giving rounds back costs no more than once each.
 _REQUEST_LINE: Final = re.compile(
     rb"(?P<method>[!#$%&'*+\-.^_`|~0-9A-Za-z]++) "
-    rb"(?P<target>(?:/(?!/|\.\.?(?:[/? ]))(?:" + _PCHAR + rb"|" + _ESCAPE + rb")*+)++"
+    rb"(?P<target>(?:/(?!/|\.\.?(?:[/? ]))" + _RUN + rb"(?:" + _ESCAPE + _RUN + rb")*)+"
     rb"(?:\?[!\"$-~]*+)?) "
     rb"HTTP/1\.(?P<minor>[01])\r\n"
 )
 _ANY_VERSION: Final = re.compile(rb"[^ ]+ [^ ]+(?: HTTP/(?!1\.[01]\r)[^ ]*)?\r\n")
 _FIELD: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n"
 _FIELD_LINE: Final = re.compile(_FIELD)
-_FIELDS: Final = re.compile(rb"(?:" + _FIELD + rb"){0,64}+\r\n")
+_FIELDS: Final = re.compile(rb"(?:" + _FIELD + rb"){0,64}\r\n")
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _HOST: Final = re.compile(rb"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 _LENGTH: Final = re.compile(rb"[0-9]{1,10}")
