@@ -21,9 +21,9 @@ MAX_BODY: Final = 1024 * 1024
 _RUN: Final = rb"[A-Za-z0-9\-._~!$&'()*+,;=:@]*+"
 # Percent escapes that a later decoder could turn into path syntax: . / \ NUL %
 _ESCAPE: Final = rb"%(?!2[eEfF5]|5[cC]|00)[0-9A-Fa-f]{2}"
-# Only single characters repeat possessively: before 3.11.5 CPython keeps what a failed last round of
-# a possessive group has consumed, and "/mcp//" would pass. Each round begins with "/" or "%" and no
-# character that the run before it takes, so that giving rounds back costs no more than once each.
+# Only single characters repeat possessively: before 3.11.5 CPython keeps what a failed last round
+# of a possessive group has consumed, and "/mcp//" would pass. Each round begins with "/" or "%", no
+# character of the run before it, so that giving rounds back costs no more than once each.
 _REQUEST_LINE: Final = re.compile(
     rb"(?P<method>[!#$%&'*+\-.^_`|~0-9A-Za-z]++) "
     rb"(?P<target>(?:/(?!/|\.\.?(?:[/? ]))" + _RUN + rb"(?:" + _ESCAPE + _RUN + rb")*)+"
