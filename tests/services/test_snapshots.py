@@ -66,6 +66,8 @@ async def test_an_edited_set_is_not_put_in_force_and_says_why(state: State, edit
     assert again.of(owner.id) is None
     assert again.engine_of(owner.id) is None
     assert list(again.broken()) == [owner.id]
+    await state.snapshots.rebuild(owner.id)
+    assert state.snapshots.of(owner.id) is None
 
 
 async def test_one_agents_broken_set_is_no_others_trouble(state: State) -> None:
