@@ -85,11 +85,17 @@ def failed_shadow(error: str) -> Shadow:
 
 
 def question(
-    request: PolicyRequest, subject: Subject, address: Callable[[str], str] = entities.address
+    request: PolicyRequest,
+    subject: Subject,
+    address: Callable[[str], str] = entities.address,
+    *,
+    named: frozenset[str] | None = None,
 ) -> Question | Reason:
     """Writes a request down for the engine, or the reason why it cannot be asked.
 
-    `address`: normalises the caller's IP.
+    `address`: normalises the caller's IP. `named`: the names that the statements in force mention,
+    None for all; the session's tools are sent only if they are among them, for no decision can
+    depend on an attribute that is not named (E11), and a long list costs more than the rest.
 
     Raises:
         ValueError, OverflowError, KeyError: address, instant or zone do not exist.
@@ -99,7 +105,7 @@ def question(
     ip = address(request.ip)
     tz = request.agent.tz
     context = entities.context(request.input, request.at_ms, tz, request.session, ip)
-    text = msgspec.json.encode(context)
+    text = msgspec.json.encode(_read_by(named, context, request.session))
     if len(text) > MAX_CONTEXT_BYTES:
         return Reason.ARGS_TOO_LARGE
     target = request.target
@@ -120,6 +126,15 @@ def question(
         member_id=own_records_of(request.agent, request.member),
         unmodelled=request.input.unmodelled,
     )
+
+
+def _read_by(
+    named: frozenset[str] | None, context: JsonObject, session: SessionFacts
+) -> JsonObject:
+    """The context as the engine gets it; the audit keeps the whole one."""
+    if not session.tools or named is None or "tools" in named:
+        return context
+    return {**context, "session": entities.session_json(session, ())}
 
 
 def own_records_of(agent: Agent, member: Member) -> str | None:

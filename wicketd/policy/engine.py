@@ -265,7 +265,7 @@ def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
         return denial(snapshot, Reason.CATALOGUE_REJECTED)
     if subject.action in snapshot.blocked:
         return denial(snapshot, snapshot.blocked[subject.action])
-    question = decisions.question(request, subject, snapshot.address)
+    question = decisions.question(request, subject, snapshot.address, named=snapshot.names)
     if isinstance(question, Reason):
         return denial(snapshot, question)
     handle = _stable(snapshot, request.member, subject)

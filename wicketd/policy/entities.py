@@ -5,6 +5,7 @@ from stored facts and mapped targets only, never from arguments as they came.
 """
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -164,13 +165,18 @@ def context(
         "input": encoded.input_json,
         "unmodelled": list(encoded.unmodelled),
         "time": _time(at_ms, tz),
-        "session": {
-            "calls": session.calls,
-            "denials": session.denials,
-            "tools": list(session.tools),
-            "ageSeconds": session.age_seconds,
-        },
+        "session": session_json(session, session.tools),
         "network": {"ip": _extension("ip", ip)},
+    }
+
+
+def session_json(session: SessionFacts, tools: Sequence[str]) -> JsonObject:
+    """`context.session`, with the tools that are to be seen."""
+    return {
+        "calls": session.calls,
+        "denials": session.denials,
+        "tools": list(tools),
+        "ageSeconds": session.age_seconds,
     }
 
 
