@@ -35,6 +35,9 @@ def entry(row: AuditRow, outcome: AuditRow | None) -> wire.AuditEntry:
     body = _body(row)
     if outcome is not None:
         body |= {name: value for name, value in _body(outcome).items() if name not in body}
+    elif row.decision == "DENY":
+        # A denied call took as long as its decision; one refused before it, no time at all.
+        body.setdefault("durationMs", body.get("evalUs", 0) / 1000)
     determining = body.get("determining", [])
     return wire.AuditEntry(
         seq=row.seq,
