@@ -41,8 +41,8 @@ lock: venv ## write requirements/*.txt with the hashes of all wheels
 bench: venv ## latency, throughput and memory: direct against through wicketd, one interleaved run
 	$(PY) -m benchmarks $(ARGS)
 
-faults: venv ## kill -9 under load, 200 rounds
-	$(PY) -m pytest -q tests/faults --faults-full $(ARGS)
+faults: venv ## kill -9 under load, 200 rounds; 10,000 random policy sets
+	$(PY) -m pytest -q tests/faults tests/promises --faults-full $(ARGS)
 
 conformance: ## the MCP conformance suites (a later release)
 	@echo "conformance: not part of this release yet; see CHANGELOG.md"

@@ -15,14 +15,6 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "P1": GATE,
-    "P2": GATE,
-    "P3": GATE,
-    "P10": GATE,
-    "P11": GATE,
-    "P12": GATE,
-    "P21": GATE,
-    "P22": GATE,
     "V3": GATE,
     "P4": CREDENTIALS,
     "P5": CREDENTIALS,
