@@ -139,5 +139,5 @@ async def _repeat(sweep: Sweep) -> None:
             await sweep.work()
         except WicketError as error:
             _LOG.warning("%s: %s", sweep.name, error.message)
-        except Exception:  # a bug in one round must not end the rounds to come
+        except Exception:  # noqa: BLE001  # a bug in one round must not end the rounds to come
             _LOG.exception("%s failed", sweep.name)
