@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from tests.support.gate import AGENT, BAD_TOKEN, Gate, open_gate
+from tests.support.gate import AGENT, BAD_TOKEN, POLICIES, Gate, open_gate
 from tests.support.mcp_client import McpClient, exchange, request
 from tests.support.refusals import Row, refused
 from wicketd.api import endpoints
@@ -36,6 +36,32 @@ def dagger(gate: Gate, status: int, message: str, outcome: str) -> Row:
     """A row whose status follows the setting."""
     follows = 'request_errors = "http"' in gate.daemon.settings
     return Row(status if follows else 200, -32603, message, outcome)
+
+
+# 10, where drift is only flagged
+
+
+@ERAS
+@pytest.mark.requirement("FC19")
+async def test_step_10_a_tool_that_a_policy_no_longer_fits(gate: Gate, era: Era) -> None:
+    client = await gate.client(await gate.member(), era)
+    gate.desk.tools["stale"]["inputSchema"]["properties"] = {"old": {"type": "integer"}}
+    await gate.discover()
+    text = "Tool 'stale' changed at its server and awaits review by an administrator"
+    await refused(gate, client.call("desk__stale"), Row(200, -32600, text, "policy_stale"))
+
+
+async def test_step_10_a_corrected_policy_and_an_acknowledgement_end_it(gate: Gate) -> None:
+    client = await gate.client(await gate.member())
+    wicket = gate.daemon.wicket
+    (tool,) = [one for one in wicket("service", "tools", AGENT, "desk") if one["name"] == "stale"]
+    with pytest.raises(AssertionError, match="Correct the policy"):
+        wicket("service", "ack", AGENT, "desk", "stale", "--yes")
+    wicket("policy", "save", AGENT, "stale", "-", stdin=POLICIES["Stale"].replace('"x"', "7"))
+    wicket("service", "ack", AGENT, "desk", "stale", "--yes")
+    assert tool["hash"] != tool["acked_hash"]
+    assert (await client.call("desk__stale", {"old": 8})).result
+    assert (await client.call("desk__stale", {"old": 7})).error["code"] == -32600
 
 
 # 14: credentials

@@ -116,7 +116,9 @@ class Drift:
                 return Taken(found, {})
             after = self.views_with(stored, found.tools)
             broken = await self._broken(stored, found, after)
-            prepared = await self._sets.prepare(stored.now, (), after.views)
+            prepared = await self._sets.prepare(
+                stored.now, (), after.views, _replaced(stored.service.key, found)
+            )
             await self._desk.change(
                 actor, lambda unit: self.write(unit, stored, Taken(found, broken))
             )
@@ -211,6 +213,15 @@ class Drift:
     def _tell(self, stored: Stored, found: Plan) -> None:
         data: JsonObject = {"service": stored.service.key, "changes": len(found.changes)}
         self._desk.events.publish(Topic.SERVICES, data, stored.agent.id)
+
+
+def _replaced(service: str, found: Plan) -> dict[tuple[str, str], JsonObject]:
+    """The definitions that a list replaces, by service and tool."""
+    return {
+        (service, change.after.name): change.before.definition
+        for change in found.changes
+        if change.kind != "removed" and change.before and change.before.definition
+    }
 
 
 def _facts(tool: Tool) -> JsonObject:

@@ -12,7 +12,7 @@ from typing import Protocol
 from wicketd.connectors.catalogue import Catalogue
 from wicketd.domain.actor import Actor
 from wicketd.domain.agents import Agent, Trust
-from wicketd.domain.catalogue import ServiceState, ServiceView
+from wicketd.domain.catalogue import ServiceState, ServiceView, Tool
 from wicketd.domain.errors import PolicyInvalid, Unhealthy
 from wicketd.domain.ids import AgentId, MemberId, PolicyRevision
 from wicketd.domain.json import JsonObject
@@ -28,6 +28,7 @@ from wicketd.services.desk import Desk, Unit
 from wicketd.services.discovery import is_changed
 from wicketd.services.events import Topic
 from wicketd.services.revision_seal import RevisionSeal
+from wicketd.services.staleness import Place, stale, unreviewed
 from wicketd.services.versions import Draft, Edit, first
 from wicketd.services.views import ServiceTools
 from wicketd.storage import agents, policies, services
@@ -145,9 +146,15 @@ class PolicySets:
         return prepared.views, prepared.engine
 
     async def prepare(
-        self, now: SetNow, edits: Sequence[Edit], new_views: Mapping[str, ServiceView] | None = None
+        self,
+        now: SetNow,
+        edits: Sequence[Edit],
+        new_views: Mapping[str, ServiceView] | None = None,
+        changing: Mapping[Place, JsonObject] | None = None,
     ) -> Prepared:
         """Compiles the set as `edits` leave it; `new_views`: where the services change too.
+
+        `changing`: definitions that this very change replaces.
 
         Raises:
             PolicyInvalid: a text is refused, or the set is over its caps.
@@ -170,8 +177,10 @@ class PolicySets:
                 "Disable the service that changed last."
             )
             raise Unhealthy(message) from error
-        held = self._held(schema, seen)
-        return Prepared(now, tuple(edits), records, seen, snapshot.with_blocked(held))
+        changed = unreviewed(seen.values())
+        reviewed = await self._reviewed(now.agent.id, changed, changing or {})
+        blocked = stale(snapshot, changed, reviewed) | self._held(schema, seen)
+        return Prepared(now, tuple(edits), records, seen, snapshot.with_blocked(blocked))
 
     def commit(self, unit: Unit, prepared: Prepared) -> Agent:
         """Writes versions, sealed revision and audit rows; gives the agent at its new revision.
@@ -252,6 +261,22 @@ class PolicySets:
             for draft in drafts
             if await self._desk.db.one(policies.key_in_use(agent_id, draft.key)) is None
         ]
+
+    async def _reviewed(
+        self,
+        agent_id: AgentId,
+        changed: Mapping[Place, Tool],
+        changing: Mapping[Place, JsonObject],
+    ) -> Mapping[Place, JsonObject]:
+        """The changed tools as they were before the oldest change that nobody acknowledged."""
+        if not changed:
+            return {}
+        found: dict[Place, JsonObject] = {}
+        for row in await self._desk.db.all(services.of_agent(agent_id)):
+            for change in await self._desk.db.all(services.open_changes(row.id)):
+                if change.kind != "removed" and change.old_definition is not None:
+                    found.setdefault((row.key, change.tool), change.old_definition)
+        return {**changing, **found}
 
     def _held(
         self, schema: CedarSchema, seen: Mapping[str, ServiceView]
