@@ -28,13 +28,17 @@ _MODERN: Final = "2026-07-28"
 
 
 class Load(msgspec.Struct, kw_only=True):
-    """What to send where. `heads`: header lines of each connection, without the common ones."""
+    """What to send where. `heads`: header lines of each connection, without the common ones.
+
+    A connection ends after `seconds` and no sooner than after `at_least` calls.
+    """
 
     port: int
     seconds: float
     heads: list[list[str]]
     prefix: str = ""
     is_modern: bool = False
+    at_least: int = 0
 
 
 class Measured(msgspec.Struct, kw_only=True):
@@ -126,7 +130,7 @@ class _Client(asyncio.Protocol):
         else:
             self.wrong.append(held)
         self._held = b""
-        if now >= self._until:
+        if now >= self._until and self._number > self._load.at_least:
             self.done.set_result(None)
             assert self._transport is not None
             self._transport.close()
