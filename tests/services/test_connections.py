@@ -285,6 +285,7 @@ async def test_a_key_revoked_meanwhile_destroys_a_moved_connections_copy(state: 
 @pytest.mark.requirement("FC11")
 async def test_a_connector_that_moved_unnoticed_gets_no_token_either(state: State) -> None:
     caller = await sealed_caller(state)
+    given(await state.connections.unlock(caller, "notes"))
     state.connectors["notes"] = moved(NOTES)
     state.files.put(state.catalogue())
     assert refused(await state.connections.unlock(caller, "notes")) is RefusalKind.RECONNECT

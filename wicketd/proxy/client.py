@@ -170,15 +170,20 @@ class UpstreamClient:
             if lane.machine.is_idle and not lane.jobs and now_s - lane.touched_s > _IDLE_S:
                 del self._lanes[key]
 
-    def _mirrored(self, tool: Tool | None, arguments: JsonObject) -> dict[str, str]:
-        if tool is None or tool.definition is None or tool.hash is None:
-            return {}
+    def declared(self, tool: Tool) -> tuple[ParamHeader, ...]:
+        """The arguments of a stored tool that headers mirror; its schema is walked once."""
+        if tool.definition is None or tool.hash is None:
+            return ()
         declared = self._params.get(tool.hash)
         if declared is None:
             if len(self._params) >= _PARAMS_KEPT:
                 self._params.clear()
             declared = declared_params(tool.definition.get("inputSchema"))
             self._params[tool.hash] = declared
+        return declared
+
+    def _mirrored(self, tool: Tool | None, arguments: JsonObject) -> dict[str, str]:
+        declared = self.declared(tool) if tool is not None else ()
         return param_headers(declared, arguments) if declared else {}
 
     async def _rebuild(self, call: Call, job: Job) -> bool:

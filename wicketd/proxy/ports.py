@@ -25,7 +25,6 @@ from wicketd.domain.policies import Decision
 from wicketd.domain.ports import Clock, Front, Ids
 from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.gate import Gate
-from wicketd.proxy.headers import declared_params
 from wicketd.proxy.member_lists import MemberLists
 from wicketd.services.builtin import BUILT_IN_KEY
 from wicketd.services.callers import Callers
@@ -77,8 +76,10 @@ class Ports:
         """The inputSchema of a shown tool that mirrors arguments in headers; else nothing."""
         snapshot = self.snapshots.of(call.caller.agent.id)
         tool = snapshot.tools.get((call.service, call.name)) if snapshot is not None else None
-        schema = tool.definition.get("inputSchema") if tool and tool.definition else None
-        if not isinstance(schema, dict) or not declared_params(schema):
+        if tool is None or tool.definition is None or not self.upstreams.declared(tool):
+            return None
+        schema = tool.definition.get("inputSchema")
+        if not isinstance(schema, dict):
             return None
         return schema if self.lists.is_shown(call.caller, call.service, call.name) else None
 

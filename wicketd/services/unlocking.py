@@ -32,6 +32,7 @@ class Unlocker:
         self._desk = desk
         self._box = box
         self._catalogue = catalogue
+        self._destinations: dict[str, tuple[Connector, Destination | None]] = {}
 
     async def unlock(self, caller: Caller, service: str) -> Credential | Failure:
         """The credential, bound to its destination, or why the call ends with `no_credentials`."""
@@ -43,7 +44,7 @@ class Unlocker:
         connection = await self._desk.rows.read(caller, service)
         if connection is None or connection.state in _NOT_CONNECTED:
             return _failure(RefusalKind.NOT_CONNECTED, service)
-        here = destination(connector)
+        here = self._destination(connector)
         if connection.state is not ConnectionState.SEALED or here is None:
             return _failure(RefusalKind.RECONNECT, service)
         held = Held(connection, service)
@@ -51,6 +52,13 @@ class Unlocker:
             await self._break(held, "moved")
             return _failure(RefusalKind.RECONNECT, service)
         return await self._open(caller, held, connector, here)
+
+    def _destination(self, connector: Connector) -> Destination | None:
+        """Worked out once for each connector in force: a call parses no URL."""
+        known = self._destinations.get(connector.key)
+        if known is None or known[0] is not connector:
+            known = self._destinations[connector.key] = connector, destination(connector)
+        return known[1]
 
     async def _open(
         self, caller: Caller, held: Held, connector: Connector, here: Destination
