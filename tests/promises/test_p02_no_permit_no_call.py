@@ -16,7 +16,7 @@ from wicketd.domain.policies import Reason
 from wicketd.domain.sessions import SessionFacts
 from wicketd.policy import engine, vectors
 
-SETS, SETS_FULL, CALLS = 1_500, 10_000, 7
+SETS, SETS_FULL, CALLS = 800, 10_000, 7
 """Sets in `make test` and in `make faults`, and the calls that each of them decides."""
 EVERYTHING: Final = "permit (principal, action, resource);"
 TOOLS: Final = {
