@@ -91,6 +91,7 @@ def test_two_files_with_one_key_are_refused(directory: Path) -> None:
         load(False, directory)
 
 
+@pytest.mark.requirement("V3")
 def test_two_connectors_may_not_share_a_namespace(directory: Path) -> None:
     write(directory, "a.toml", demo())
     write(directory, "b.toml", demo().replace(b'key = "demo"', b'key = "x"\nnamespace = "DemoMCP"'))

@@ -93,6 +93,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("namespace", {"namespace": '"a-b"'}),
     ("namespace", {"namespace": '"if"'}),
     ("namespace", {"namespace": '"__cedar"'}),
+    ("namespace", {"namespace": '"WicketMCP"'}),
     ("transport", {"transport": '{ kind = "sse", url = "https://x" }'}),
     ("transport", {"transport": '{ kind = "streamable-http" }'}),
     ("transport", {"transport": http(command='["/bin/sh"]')}),
