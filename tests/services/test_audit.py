@@ -12,7 +12,7 @@ from wicketd.domain.audit import AuditRow, Entry, PolicyHit
 from wicketd.domain.errors import BadRequest, Conflict, NotFound
 from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.ports import Tx
-from wicketd.services.audit import EVERY_ROWS, AuditLog, Notary
+from wicketd.services.audit import EVERY_ROWS, HASHES_AT_ONCE, AuditLog, Notary
 from wicketd.services.events import Topic
 from wicketd.storage.audit import AuditFilters
 
@@ -177,6 +177,18 @@ async def test_checkpoints_go_on_where_the_last_one_ended(state: State) -> None:
     assert (first.size, second.size) == (2, 4)
     assert (fresh.size, fresh.root) == (second.size, second.root)
     assert await log.checkpoints() == [second, first]
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+async def test_a_log_longer_than_one_read_has_the_root_of_all_its_rows(
+    state: State, more: int
+) -> None:
+    await append(state, *(Entry("system.started") for _ in range(2 * HASHES_AT_ONCE + more)))
+    signed = await log_of(state).checkpoint()
+    frontier = Frontier()
+    for row in await state.rows():
+        frontier = frontier.append(row.hash)
+    assert (signed.size, signed.root) == (2 * HASHES_AT_ONCE + more, frontier.root)
 
 
 async def test_checkpoints_are_due_after_new_rows_and_time_or_many_rows(state: State) -> None:

@@ -86,6 +86,7 @@ _READS: dict[str, Query[Any]] = {
     "audit.by_call": audit.by_call("a"),
     "audit.outcomes_of": audit.outcomes_of(["a", "b"]),
     "audit.rows_from": audit.rows_from(5),
+    "audit.hashes_from": audit.hashes_from(5, 100),
     "audit.open_intents": audit.open_intents(),
     "audit.page": audit.page(AuditFilters()),
     "audit.page(after)": audit.page(AuditFilters(), after=1),

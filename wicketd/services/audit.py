@@ -26,6 +26,8 @@ EVERY_ROWS: Final = 1_000
 EVERY_MS: Final = 60_000
 """A checkpoint is due after so many rows, or so long after the last one if there are new rows."""
 EXPORT_PAGE: Final = 500
+HASHES_AT_ONCE: Final = 1_000
+"""Between so many the loop serves calls."""
 OUTCOME: Final = "call.outcome"
 
 Entry = tuple[AuditRow, AuditRow | None]
@@ -181,8 +183,7 @@ class AuditLog:
             events.publish(Topic.AUDIT, {"seq": head[0]})
 
     async def _sign(self) -> Checkpoint:
-        async for row in self._desk.db.stream(audit.rows_from(self._frontier.size + 1)):
-            self._frontier = self._frontier.append(row.hash)
+        await self._grow()
         head = await self._desk.db.one(AuditTable().head())
         epoch = 1 if head is None else head[2]
         size, root = self._frontier.size, self._frontier.root
@@ -193,6 +194,16 @@ class AuditLog:
         exported = checkpoints.mark_exported(epoch, size)
         await self._desk.db.write(lambda tx: tx.run(exported))
         return signed
+
+    async def _grow(self) -> None:
+        """Takes in the rows since the last checkpoint, after a restart all: a little at a time."""
+        while True:
+            query = audit.hashes_from(self._frontier.size + 1, HASHES_AT_ONCE)
+            hashes = await self._desk.db.all(query)
+            for one in hashes:
+                self._frontier = self._frontier.append(one)
+            if len(hashes) < HASHES_AT_ONCE:
+                return
 
     async def _lines(self, filters: AuditFilters, form: ExportForm) -> AsyncIterator[str]:
         if form.head:

@@ -144,6 +144,15 @@ def rows_from(seq: int) -> Query[AuditRow]:
     return Query(f"{_SELECT} WHERE seq >= ? ORDER BY seq", (seq,), read)
 
 
+def hashes_from(seq: int, limit: int) -> Query[bytes]:
+    """The hashes of the next rows from `seq` on, in order: all that a checkpoint needs of them."""
+    return Query(
+        "SELECT hash FROM audit WHERE seq >= ? ORDER BY seq LIMIT ?",
+        (seq, limit),
+        lambda row: bytes(row[0]),
+    )
+
+
 def open_intents(after_call_id: str = "") -> Query[AuditRow]:
     """Intents that no outcome closes, of calls behind `after_call_id` (ids sort by time).
 
