@@ -96,6 +96,27 @@ def test_any_other_mode_refuses_and_says_how_to_mend_it(tmp_path: Path, mode: in
         assert "chmod 0600" in (caught.value.hint or "")
 
 
+def credential(directory: Path, mode: int, group: int = 0) -> dict[str, str]:
+    """Where systemd would have put it; the environment that says so."""
+    os.chown(file(directory / "server.keyring", mode=mode), 0, group)
+    return {"CREDENTIALS_DIRECTORY": str(directory)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of root's group")
+def test_a_credential_of_roots_that_an_acl_opens_is_read(tmp_path: Path) -> None:
+    assert keyring.load(None, credential(tmp_path, 0o440)).active == "k1"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of root's group")
+@pytest.mark.parametrize(("mode", "group"), [(0o440, 12345), (0o444, 0), (0o460, 0), (0o640, 0)])
+def test_a_credential_that_more_than_root_may_read_refuses(
+    tmp_path: Path, mode: int, group: int
+) -> None:
+    environ = credential(tmp_path, mode, group)
+    with pytest.raises(KeyringInvalid, match=f"has mode {mode:04o}"):
+        keyring.load(None, environ)
+
+
 def test_a_link_refuses(tmp_path: Path) -> None:
     file(tmp_path / "f")
     (tmp_path / "link").symlink_to(tmp_path / "f")

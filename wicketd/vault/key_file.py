@@ -24,6 +24,9 @@ T = TypeVar("T")
 MAX_BYTES: Final = 65_536
 KEY_BYTES: Final = 32
 _MODES: Final = frozenset({0o400, 0o600})
+_CREDENTIAL_MODE: Final = 0o440
+"""How systemd shows a credential that it opens to the unit's user by an ACL: the group bits are the
+ACL's mask, and the file belongs to root and to root's group."""
 _FIRST_FREE_FD: Final = 3
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LOOKS_LIKE_FILE: Final = re.compile(r'"(?:A256GCM|Ed25519)"|^\s*\{.*"keys"', re.DOTALL)
@@ -78,7 +81,8 @@ def read(source: KeySource, explicit: Path | None, environ: Mapping[str, str]) -
     if directory:
         credential = Path(directory) / source.credential
         if os.path.lexists(credential):
-            return read_file(credential), f"credential {source.credential}"
+            data = read_file(credential, is_credential=True)
+            return data, f"credential {source.credential}"
     if explicit is not None:
         return read_file(explicit), str(explicit)
     number = environ.get(source.descriptor)
@@ -90,12 +94,14 @@ def read(source: KeySource, explicit: Path | None, environ: Mapping[str, str]) -
     )
 
 
-def read_file(path: Path) -> bytes:
+def read_file(path: Path, *, is_credential: bool = False) -> bytes:
     """Reads a key file under the file rule, checked on the open descriptor: nothing races.
 
+    `is_credential`: systemd put it there, and may have opened it to the daemon's user by an ACL.
+
     Raises:
-        KeyringInvalid: a link, not a regular file, another mode than 0400 or 0600, a foreign owner,
-            > 64 KiB.
+        KeyringInvalid: a link, not a regular file, another mode than 0400 or 0600 (a credential of
+            root's: or 0440), a foreign owner, > 64 KiB.
     """
     try:
         # O_NONBLOCK: opening a FIFO in place of the file must not hang the start.
@@ -104,11 +110,18 @@ def read_file(path: Path) -> bytes:
         message = f"Cannot open the key file {path}: {error.strerror}."
         raise KeyringInvalid(message, hint="It must be a regular file, not a link.") from error
     try:
-        _check_status(path, os.fstat(fd))
+        status = os.fstat(fd)
+        if not (is_credential and _is_opened_by_acl(status)):
+            _check_status(path, status)
         with os.fdopen(fd, "rb", closefd=False) as file:
             return _capped(file.read(MAX_BYTES + 1), str(path))
     finally:
         os.close(fd)
+
+
+def _is_opened_by_acl(status: os.stat_result) -> bool:
+    is_private = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _CREDENTIAL_MODE
+    return is_private and status.st_uid == status.st_gid == 0
 
 
 def _check_status(path: Path, status: os.stat_result) -> None:
