@@ -118,7 +118,9 @@ async def test_a_server_that_wants_a_credential_leaves_the_catalogue_declared(
 ) -> None:
     await state.agent()
     report = await state.services.enable(ADMIN, "demo", "notes")
-    assert report.note == "The server wants a credential."
+    assert report.note is not None
+    assert report.note.startswith("The server wants a credential.")
+    assert "wicket service discover demo notes --token-stdin" in report.note
     (found,) = await state.services.list("demo")
     assert found.service.catalogue == "declared"
     assert [one.name for one in found.tools] == ["create_note", "delete_note", "search_notes"]

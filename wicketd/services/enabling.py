@@ -12,7 +12,7 @@ from wicketd.domain.actor import Actor
 from wicketd.domain.agents import Agent
 from wicketd.domain.catalogue import SERVICE_EDGES, Connector, Service, ServiceState, Tool
 from wicketd.domain.connections import Connection, Credential
-from wicketd.domain.errors import Invalid, Upstream
+from wicketd.domain.errors import Invalid, SignInRejected, Upstream
 from wicketd.domain.ids import AgentId, Revision, ServiceId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.lifecycle import take
@@ -134,6 +134,9 @@ class Enabler:
         """Asks without credential; a server that wants one leaves the catalogue declared."""
         try:
             found = await self._upstreams.list_tools(connector, owner.id, NO_CREDENTIAL)
+        except SignInRejected as error:
+            command = f"wicket service discover {owner.key} {connector.key} --token-stdin"
+            return _Asked(None, f'{error.message} Show it a token once: run "{command}".')
         except Upstream as error:
             return _Asked(None, error.message)
         return _Asked(found)
