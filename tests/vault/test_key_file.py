@@ -1,6 +1,7 @@
 """Key files: which source counts, the file rule, and keys in the environment."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,25 +97,54 @@ def test_any_other_mode_refuses_and_says_how_to_mend_it(tmp_path: Path, mode: in
         assert "chmod 0600" in (caught.value.hint or "")
 
 
-def credential(directory: Path, mode: int, group: int = 0) -> dict[str, str]:
+def shown(monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, group: int) -> None:
+    """An open file shows a status that only root could give it."""
+    real = os.fstat
+
+    def fstat(fd: int) -> os.stat_result:
+        status = real(fd)
+        fields = list(status)
+        fields[stat.ST_MODE] = stat.S_IFMT(status.st_mode) | mode
+        fields[stat.ST_UID], fields[stat.ST_GID] = owner, group
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+
+
+def credential(directory: Path) -> dict[str, str]:
     """Where systemd would have put it; the environment that says so."""
-    os.chown(file(directory / "server.keyring", mode=mode), 0, group)
+    file(directory / "server.keyring")
     return {"CREDENTIALS_DIRECTORY": str(directory)}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of root's group")
-def test_a_credential_of_roots_that_an_acl_opens_is_read(tmp_path: Path) -> None:
-    assert keyring.load(None, credential(tmp_path, 0o440)).active == "k1"
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files of root's group")
-@pytest.mark.parametrize(("mode", "group"), [(0o440, 12345), (0o444, 0), (0o460, 0), (0o640, 0)])
-def test_a_credential_that_more_than_root_may_read_refuses(
-    tmp_path: Path, mode: int, group: int
+def test_a_credential_of_roots_that_an_acl_opens_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environ = credential(tmp_path, mode, group)
+    environ = credential(tmp_path)
+    shown(monkeypatch, 0o440, 0, 0)
+    assert keyring.load(None, environ).active == "k1"
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group"),
+    [(0o440, 0, 12345), (0o440, 12345, 0), (0o444, 0, 0), (0o460, 0, 0), (0o640, 0, 0)],
+)
+def test_a_credential_that_more_than_root_may_read_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, owner: int, group: int
+) -> None:
+    environ = credential(tmp_path)
+    shown(monkeypatch, mode, owner, group)
     with pytest.raises(KeyringInvalid, match=f"has mode {mode:04o}"):
         keyring.load(None, environ)
+
+
+def test_a_key_file_that_is_no_credential_is_not_read_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = file(tmp_path / "f")
+    shown(monkeypatch, 0o440, 0, 0)
+    with pytest.raises(KeyringInvalid, match="has mode 0440"):
+        keyring.load(path, {})
 
 
 def test_a_link_refuses(tmp_path: Path) -> None:
@@ -139,10 +169,9 @@ def test_a_missing_file_refuses(tmp_path: Path) -> None:
         keyring.load(tmp_path / "x", {})
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
-def test_a_foreign_owner_refuses(tmp_path: Path) -> None:
+def test_a_foreign_owner_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = file(tmp_path / "f")
-    os.chown(path, 12345, 12345)
+    shown(monkeypatch, 0o600, 12345, 12345)
     with pytest.raises(KeyringInvalid, match="uid 12345"):
         keyring.load(path, {})
 

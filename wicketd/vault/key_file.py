@@ -110,26 +110,22 @@ def read_file(path: Path, *, is_credential: bool = False) -> bytes:
         message = f"Cannot open the key file {path}: {error.strerror}."
         raise KeyringInvalid(message, hint="It must be a regular file, not a link.") from error
     try:
-        status = os.fstat(fd)
-        if not (is_credential and _is_opened_by_acl(status)):
-            _check_status(path, status)
+        _check_status(path, os.fstat(fd), is_credential=is_credential)
         with os.fdopen(fd, "rb", closefd=False) as file:
             return _capped(file.read(MAX_BYTES + 1), str(path))
     finally:
         os.close(fd)
 
 
-def _is_opened_by_acl(status: os.stat_result) -> bool:
-    is_private = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == _CREDENTIAL_MODE
-    return is_private and status.st_uid == status.st_gid == 0
-
-
-def _check_status(path: Path, status: os.stat_result) -> None:
+def _check_status(path: Path, status: os.stat_result, *, is_credential: bool) -> None:
     if not stat.S_ISREG(status.st_mode):
         refuse(f"The key file {path} is not a regular file.", "Put a regular file there.")
-    if stat.S_IMODE(status.st_mode) not in _MODES:
+    mode = stat.S_IMODE(status.st_mode)
+    is_roots = status.st_uid == status.st_gid == 0
+    is_opened_by_acl = is_credential and is_roots and mode == _CREDENTIAL_MODE
+    if mode not in _MODES and not is_opened_by_acl:
         refuse(
-            f"The key file {path} has mode {stat.S_IMODE(status.st_mode):04o}.",
+            f"The key file {path} has mode {mode:04o}.",
             f'Only the daemon may read it: run "chmod 0600 {path}".',
         )
     if status.st_uid not in {0, os.geteuid()}:
