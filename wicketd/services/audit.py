@@ -27,7 +27,7 @@ EVERY_MS: Final = 60_000
 """A checkpoint is due after so many rows, or so long after the last one if there are new rows."""
 EXPORT_PAGE: Final = 500
 HASHES_AT_ONCE: Final = 1_000
-"""Between so many the loop serves calls."""
+"""Rows that a checkpoint takes in before it lets the loop serve calls again."""
 OUTCOME: Final = "call.outcome"
 
 Entry = tuple[AuditRow, AuditRow | None]
