@@ -19,7 +19,7 @@ from wicketd.domain.catalogue import (
     Tool,
 )
 from wicketd.domain.connections import Connection, Credential
-from wicketd.domain.errors import Conflict, NotFound, Upstream
+from wicketd.domain.errors import Conflict, NotFound, SignInRejected, Upstream
 from wicketd.domain.ids import Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.lifecycle import take
@@ -38,6 +38,7 @@ from wicketd.services.enabling import (
     Enabling,
     ServiceReport,
     Upstreams,
+    sign_in_hint,
 )
 from wicketd.services.events import Topic
 from wicketd.services.policy_sets import PolicySets
@@ -142,6 +143,8 @@ class Services:
         except Upstream as error:
             said = services.set_error(service.id, error.message[:500])
             await self._desk.db.write(lambda tx: tx.run(said))
+            if isinstance(error, SignInRejected):
+                error.hint = sign_in_hint(owner, connector)
             raise
         return await self._drift.take(actor, owner.id, key, listed, asked=True)
 

@@ -10,7 +10,14 @@ from typing import Final, Protocol
 
 from wicketd.domain.actor import Actor
 from wicketd.domain.agents import Agent
-from wicketd.domain.catalogue import SERVICE_EDGES, Connector, Service, ServiceState, Tool
+from wicketd.domain.catalogue import (
+    SERVICE_EDGES,
+    Connector,
+    CredentialKind,
+    Service,
+    ServiceState,
+    Tool,
+)
 from wicketd.domain.connections import Connection, Credential
 from wicketd.domain.errors import Invalid, SignInRejected, Upstream
 from wicketd.domain.ids import AgentId, Revision, ServiceId
@@ -135,8 +142,7 @@ class Enabler:
         try:
             found = await self._upstreams.list_tools(connector, owner.id, NO_CREDENTIAL)
         except SignInRejected as error:
-            command = f"wicket service discover {owner.key} {connector.key} --token-stdin"
-            return _Asked(None, f'{error.message} Show it a token once: run "{command}".')
+            return _Asked(None, f"{error.message} {sign_in_hint(owner, connector)}")
         except Upstream as error:
             return _Asked(None, error.message)
         return _Asked(found)
@@ -241,6 +247,14 @@ class Enabler:
             created_at=self._desk.clock.now_ms(),
             rev=Revision(1),
         )
+
+
+def sign_in_hint(owner: Agent, connector: Connector) -> str:
+    """What to do when a server wants a credential to list its tools."""
+    if connector.credential.kind is CredentialKind.NONE:
+        return f"Its connector {connector.key} sends no credential: give the file one."
+    command = f"wicket service discover {owner.key} {connector.key} --token-stdin"
+    return f'Show it a token once: run "{command}".'
 
 
 def _unnameable(excluded: Sequence[Excluded]) -> Invalid:
