@@ -7,9 +7,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tests.pending import GATE, PENDING
-from tests.requirements import COMMANDS
-from tests.support.commands import commands
+from tests.support.commands import commands, is_command
 from tools import docs as generator
 from wicketd.cli import EXITS
 from wicketd.cli import app as wicketd
@@ -23,18 +21,8 @@ COMMAND = re.compile(r"(?:^|`)(?:sudo )?(wicketd?)((?: [a-z][a-z-]*)+)", re.MULT
 HEADING = re.compile(r"^## \[?([^\]\n]+)\]?$", re.MULTILINE)
 
 
-def known(program: str) -> set[str]:
-    """The commands that exist, and those that this release still builds."""
-    return commands(program) | {name for name in COMMANDS[program] if PENDING.get(name) == GATE}
-
-
 def mentioned(text: str) -> list[tuple[str, str]]:
     return [(program, words) for program, words in COMMAND.findall(text)]
-
-
-def is_known(program: str, words: str) -> bool:
-    parts = words.split()
-    return any(" ".join([program, *parts[:count]]) in known(program) for count in (1, 2))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
@@ -42,7 +30,7 @@ def test_every_command_in_a_document_exists(page: Path) -> None:
     wrong = [
         f"{program}{words}"
         for program, words in mentioned(page.read_text(encoding="utf-8"))
-        if not is_known(program, words)
+        if not is_command(program + words, commands(program))
     ]
     assert not wrong
 

@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import typer
@@ -25,3 +25,9 @@ def _leaves(name: str, node: Any) -> Iterator[str]:
         return
     for child in children:
         yield from _leaves(f"{name} {child}", children[child])
+
+
+def is_command(words: str, among: Collection[str]) -> bool:
+    """Whether a text such as "wicket member list A" begins with a command's full name."""
+    parts = words.split()
+    return any(" ".join(parts[:count]) in among for count in (2, 3))
