@@ -21,6 +21,7 @@ from wicketd.domain.ids import AgentId, KeyId, MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Database, Ids, Journal, Tx
 from wicketd.policy.engine import Snapshot
+from wicketd.services.connection_locks import ConnectionLocks
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.events import Events
 
@@ -160,6 +161,7 @@ class Desk:
     sessions: SessionsPort = field(default_factory=Bystander)
     wal: WalPort = field(default_factory=Bystander)
     locks: AgentLocks = field(default_factory=AgentLocks)
+    connection_locks: ConnectionLocks = field(default_factory=ConnectionLocks)
 
     def forget_agent(self, agent_id: AgentId) -> None:
         """Lets go of everything remembered of the agent."""
