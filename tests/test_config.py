@@ -25,6 +25,9 @@ OTHERS: dict[tuple[str, str], Any] = {
     ("policy", "unnamed_arguments"): "strict",
     ("services", "drift"): "hold",
     ("audit", "arguments"): "digest",
+    ("portal", "mail"): "console",
+    ("portal", "require_mfa"): "always",
+    ("smtp", "security"): "tls",
 }
 """Another good value where one more or another letter would not be one."""
 
@@ -58,7 +61,13 @@ def written(path: Path, text: str) -> Path:
 
 def pairs(table: str, key: str) -> dict[str, str]:
     """What must be set beside a setting to make it good."""
-    return {"tls_cert": "tls_key", "tls_key": "tls_cert"} if key.startswith("tls_") else {}
+    together = {
+        "tls_cert": "tls_key",
+        "tls_key": "tls_cert",
+        "username": "password_file",
+        "password_file": "username",
+    }
+    return {key: together[key]} if key in together else {}
 
 
 def test_without_file_and_environment_everything_is_at_its_default() -> None:
@@ -174,6 +183,36 @@ def test_a_key_never_crosses_the_network_in_the_clear(tmp_path: Path, text: str,
     ],
 )
 def test_a_bind_that_is_safe_is_taken(tmp_path: Path, text: str) -> None:
+    load(written(tmp_path, text), {})
+
+
+@pytest.mark.requirement("P16")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[portal]\nmail = "file"\n[server]\npublic_url = "https://a.example"', "development"),
+        ('[portal]\nmail = "console"\n[server]\nhost = "0.0.0.0"', "development"),
+        ('[portal]\nmail = "smtp"', "smtp.host"),
+        ('[portal]\nmail = "smtp"\n[smtp]\nhost = "mx.example"', "smtp.sender"),
+        ('[smtp]\nhost = "mx.example"\nsecurity = "none"', "in the clear"),
+        ('[smtp]\nusername = "wicket"', "belong together"),
+    ],
+)
+def test_a_sign_in_code_never_lies_open(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigInvalid, match=said) as refused:
+        load(written(tmp_path, text), {})
+    assert refused.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[portal]\nmail = "file"\n[server]\npublic_url = "http://localhost:8650"',
+        '[portal]\nmail = "smtp"\n[smtp]\nhost = "mx.example"\nsender = "w@a.example"',
+        '[smtp]\nhost = "127.0.0.1"\nsecurity = "none"',
+    ],
+)
+def test_mail_that_stays_safe_is_taken(tmp_path: Path, text: str) -> None:
     load(written(tmp_path, text), {})
 
 

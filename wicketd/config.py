@@ -119,6 +119,42 @@ class AuditTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Days until recorded arguments are erased."""
 
 
+class PortalTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The members' web pages."""
+
+    mail: Literal["off", "smtp", "file", "console"] = "off"
+    """How sign-in codes reach members. "off": an admin's link and an authenticator app instead;
+    "file" (into the state directory's `mail`) and "console" are for development on loopback."""
+    require_mfa: Literal["off", "key", "always"] = "key"
+    """When a second factor is demanded: before a key is made, after every sign-in, or never."""
+    pending_hours: Annotated[int, Meta(ge=1, le=72)] = 24
+    """Hours that a connected account waits for the member's first key before it is destroyed."""
+
+
+class SmtpTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The mail server, for `portal.mail = "smtp"`."""
+
+    host: str | None = None
+    """Name of the server; its certificate must carry it."""
+    port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    """TCP port."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """"none" only on loopback."""
+    username: str | None = None
+    """Account at the server, if it wants one."""
+    password_file: str | None = None
+    """File of mode 0600 with its password, on one line."""
+    sender: str | None = None
+    """Address that mail comes from."""
+
+
+class OAuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the daemon registers with the authorization servers of services."""
+
+    cimd: bool = False
+    """Whether it may name itself by a client metadata document; needs a public https URL."""
+
+
 class KeyringTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server's keys are, when systemd does not hand them over as credentials."""
 
@@ -141,6 +177,9 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: PolicyTable = PolicyTable()
     services: ServicesTable = ServicesTable()
     audit: AuditTable = AuditTable()
+    portal: PortalTable = PortalTable()
+    smtp: SmtpTable = SmtpTable()
+    oauth: OAuthTable = OAuthTable()
     keyring: KeyringTable = KeyringTable()
 
     @property
@@ -240,6 +279,7 @@ def _is_text(kind: object) -> bool:
 
 
 def _check(config: Config) -> None:
+    _check_mail(config)
     server = config.server
     if (server.tls_cert is None) != (server.tls_key is None):
         raise ConfigInvalid(
@@ -266,6 +306,31 @@ def _check(config: Config) -> None:
             f"Listening on {server.host} needs TLS.",
             hint="Set server.tls_cert and server.tls_key, or http.trusted_proxies with an https "
             "public_url.",
+        )
+
+
+def _check_mail(config: Config) -> None:
+    mail, smtp = config.portal.mail, config.smtp
+    hosts = (config.server.host, urlsplit(config.server.public_url or "").hostname)
+    is_local = all(is_loopback_host(host) for host in hosts if host)
+    if mail in {"file", "console"} and not is_local:
+        raise ConfigInvalid(
+            f'portal.mail = "{mail}" is for development: whoever reads it signs in as anybody.',
+            hint='Use "smtp", or "off" with sign-in links, for a daemon that others reach.',
+        )
+    if mail == "smtp" and (smtp.host is None or smtp.sender is None):
+        raise ConfigInvalid(
+            'portal.mail = "smtp" needs smtp.host and smtp.sender.',
+            hint='Set both, or portal.mail = "off".',
+        )
+    if smtp.security == "none" and smtp.host is not None and not is_loopback_host(smtp.host):
+        raise ConfigInvalid(
+            'smtp.security = "none" would send codes in the clear.',
+            hint='Use "starttls" or "tls".',
+        )
+    if (smtp.username is None) != (smtp.password_file is None):
+        raise ConfigInvalid(
+            "smtp.username and smtp.password_file belong together.", hint="Set both or none."
         )
 
 

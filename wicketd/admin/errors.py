@@ -20,6 +20,7 @@ CODES: Final[dict[type[errors.WicketError], str]] = {
     errors.Wrong: "bad_request",
     errors.Invalid: "invalid",
     errors.NotFound: "not_found",
+    errors.Gone: "conflict",
     errors.Conflict: "conflict",
     errors.RevisionMoved: "stale",
     errors.RevisionRequired: "precondition_required",

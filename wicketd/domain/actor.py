@@ -1,8 +1,11 @@
-"""Who asks for a change: an admin peer on the Unix socket, or the daemon itself."""
+"""Who asks for a change: an admin peer on the Unix socket, or the daemon itself.
+
+Counterpart: `accounts.Visitor`, the member in the portal. Both are authors.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from wicketd.domain.json import JsonObject
 
@@ -14,6 +17,16 @@ class Permission(StrEnum):
     WRITE = "write"
 
 
+class Author(Protocol):
+    """Whoever a change and its audit row are ascribed to."""
+
+    def signature(self) -> JsonObject:
+        """The part of an audit row that names the author: `actor` or `accountId`."""
+
+    def label(self) -> str:
+        """How columns such as `created_by` name the author."""
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """A peer of an admin socket. `pid` is recorded and never authorises."""
@@ -23,9 +36,9 @@ class Actor:
     pid: int
     permission: Permission
 
-    def facts(self) -> JsonObject:
-        """The part that audit rows keep."""
-        return {"uid": self.uid, "name": self.name, "pid": self.pid}
+    def signature(self) -> JsonObject:
+        """The part of an audit row that names the author."""
+        return {"actor": {"uid": self.uid, "name": self.name, "pid": self.pid}}
 
     def label(self) -> str:
         """How columns such as `created_by` name this actor."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from wicketd.domain.actor import Actor
+from wicketd.domain.actor import Author
 from wicketd.domain.json import Json, JsonObject
 
 KINDS: Final = frozenset(
@@ -173,7 +173,7 @@ class Checkpoint:
 
 def admin_entry(
     kind: str,
-    actor: Actor,
+    author: Author,
     target: str,
     *,
     before: JsonObject | None = None,
@@ -184,7 +184,7 @@ def admin_entry(
 
     Never holds a secret.
     """
-    fields: dict[str, Json] = {"actor": actor.facts(), "target": target}
+    fields: dict[str, Json] = {**author.signature(), "target": target}
     if before is not None:
         fields["before"] = before
     if after is not None:

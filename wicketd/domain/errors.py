@@ -3,10 +3,12 @@
 A denial of a call is a value, not an error.
 
 WicketError(message, *, hint=None, details=())
-  Refused        Unauthenticated · Forbidden (AgentDisabled, NotApproved, PeerRefused) · RateLimited
-  Wrong          BadRequest · Invalid (PolicyInvalid, ConfigInvalid) · NotFound · Conflict
+  Refused        Unauthenticated · RateLimited (Locked)
+                 Forbidden (AgentDisabled, NotApproved, PeerRefused, SecondFactorNeeded)
+  Wrong          BadRequest · Invalid (PolicyInvalid, ConfigInvalid) · NotFound · Gone · Conflict
                  RevisionMoved · RevisionRequired · TooLarge
   Upstream       Unreachable · TimedOut · Malformed · NotConnected · SignInRejected
+                 MailFailed
   Unhealthy      AuditNotDurable · DiskReserve · Draining
   Fatal          KeyringInvalid · SchemaTooNew · StorageBroken · SecondInstance
 
@@ -89,10 +91,22 @@ class PeerRefused(Forbidden):
     """The peer of an admin socket is not in an admitted group, or cannot be read."""
 
 
+class SecondFactorNeeded(Forbidden):
+    """The asker must enter a code of the second factor first, or enrol one."""
+
+
 class RateLimited(Refused):
     """Too many requests of one kind; try again later."""
 
     code = ErrorCode.RATE_LIMITED
+
+
+class Locked(RateLimited):
+    """Too many wrong codes; `until_ms`: when the next one is looked at, ms since 1970 UTC."""
+
+    def __init__(self, message: str, *, until_ms: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.until_ms = until_ms
 
 
 class Wrong(WicketError):
@@ -123,6 +137,12 @@ class NotFound(Wrong):
     """No such object, or none that the asker may know of."""
 
     code = ErrorCode.NOT_FOUND
+
+
+class Gone(Wrong):
+    """The object existed and can be used no more: used up, replaced, revoked or over its time."""
+
+    code = ErrorCode.CONFLICT
 
 
 class Conflict(Wrong):
@@ -191,6 +211,10 @@ class NotConnected(Upstream):
 
 class SignInRejected(Upstream):
     """The upstream refused the credential."""
+
+
+class MailFailed(Upstream):
+    """The mail server did not take a message."""
 
 
 class Unhealthy(WicketError):

@@ -1,7 +1,7 @@
 """Protocols where siblings meet: `app.py` hands in the real ones, tests scripted ones."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from wicketd.domain.audit import AuditRow, Entry
@@ -153,6 +153,27 @@ class Journal(Protocol):
 
     def append(self, tx: Tx, entry: Entry) -> AuditRow:
         """Chains `entry` behind the newest row; durable when the group commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message to one address. `html` holds no remote image; both texts may hold a secret link."""
+
+    to: str
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+
+
+class Mailer(Protocol):
+    """Hands a message to whoever delivers it; it is kept nowhere on the way."""
+
+    async def send(self, mail: Mail) -> None:
+        """Delivers it.
+
+        Raises:
+            MailFailed: the mail server did not take it.
+        """
 
 
 class Front(Protocol):

@@ -360,7 +360,7 @@ def _next(service: Service) -> Service:
 def _ack(unit: Unit, stored: Stored, tool: Tool) -> None:
     service, now = stored.service, unit.desk.clock.now_ms()
     unit.tx.run(services.put_tool(service.id, tool))
-    unit.tx.run(services.ack_changes(service.id, tool.name, now, unit.actor.label()))
+    unit.tx.run(services.ack_changes(service.id, tool.name, now, unit.author.label()))
     is_clean = not unit.tx.all(services.open_changes(service.id))
     after = replace(_next(service), drift="clean" if is_clean else service.drift)
     unit.tx.run(services.update(after))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 from weakref import WeakValueDictionary
 
-from wicketd.domain.actor import Actor
+from wicketd.domain.actor import Author
 from wicketd.domain.agents import Agent
 from wicketd.domain.audit import admin_entry
 from wicketd.domain.catalogue import ServiceView
@@ -178,18 +178,18 @@ class Desk:
         self.callers.forget_key(key_id)
         self.rows.forget(member_id)
 
-    async def change(self, actor: Actor, work: Callable[["Unit"], T]) -> T:
-        """Runs `work` as one transaction of `actor`: all its rows are durable, or none is."""
-        return await self.db.write(lambda tx: work(Unit(self, tx, actor)))
+    async def change(self, author: Author, work: Callable[["Unit"], T]) -> T:
+        """Runs `work` as one transaction of `author`: all its rows are durable, or none is."""
+        return await self.db.write(lambda tx: work(Unit(self, tx, author)))
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One transaction of one actor."""
+    """One transaction of one author."""
 
     desk: Desk
     tx: Tx
-    actor: Actor
+    author: Author
 
     def audit(
         self,
@@ -201,5 +201,5 @@ class Unit:
         **columns: str | None,
     ) -> None:
         """Appends the row of this change; `columns` are the projections of `domain.audit.Entry`."""
-        entry = admin_entry(kind, self.actor, target, before=before, after=after, **columns)
+        entry = admin_entry(kind, self.author, target, before=before, after=after, **columns)
         self.desk.journal.append(self.tx, entry)

@@ -284,7 +284,7 @@ def _move(unit: Unit, before: Member, trigger: str, reason: str | None = None) -
         before,
         state=MemberState(edge.target),
         state_at=unit.desk.clock.now_ms(),
-        state_by=unit.actor.label(),
+        state_by=unit.author.label(),
         rev=Revision(before.rev + 1),
     )
     unit.tx.run(members.update(after))

@@ -51,7 +51,7 @@ class RevisionSeal:
             mac=mac,
             kid=kid,
             cause=cause,
-            actor=unit.actor.label(),
+            actor=unit.author.label(),
             at=unit.desk.clock.now_ms(),
         )
 

@@ -98,7 +98,7 @@ def end_key(unit: Unit, key: MemberKey, trigger: str, reason: str | None) -> Cal
     """
     edge = take(KEY_EDGES, key.state, trigger, "key")
     kind = KeyState(edge.target)
-    at_ms, by = unit.desk.clock.now_ms(), unit.actor.label()
+    at_ms, by = unit.desk.clock.now_ms(), unit.author.label()
     unit.tx.run(keys.end(key.id, at_ms, kind, reason, by))
     unit.audit(
         edge.audit,
