@@ -49,7 +49,7 @@ async def test_the_keyring_of_another_installation_is_refused(db: SqliteDatabase
 async def test_encryptions_are_reserved_on_disk_before_they_are_made(db: SqliteDatabase) -> None:
     random = CountedRandom()
     home = await Installation.open(db, keys(random), random)
-    for label in ("audit-args", "outer-wrap", "pending-token"):
+    for label in ("audit-args", "outer-wrap", "pending-token", "totp"):
         reserved = await db.one(key_usage.of("k1", label))
         assert reserved is not None
         assert reserved.encryptions >= home.usage.left("k1", label) > 0

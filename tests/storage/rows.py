@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from wicketd.domain.accounts import Account, AccountStatus
 from wicketd.domain.agents import Agent, AgentStatus, SessionScope, Trust
 from wicketd.domain.audit import AuditRow, Checkpoint
 from wicketd.domain.catalogue import Service, ServiceState, Tier, TierSource, Tool
 from wicketd.domain.connections import Connection, ConnectionState, Destination
 from wicketd.domain.ids import (
+    AccountId,
     AgentId,
     ConnectionId,
     KeyId,
@@ -31,6 +33,7 @@ AT = 1_800_000_000_000
 HOUR = 3_600_000
 AGENT = AgentId("agent-1")
 MEMBER = MemberId("member-1")
+ACCOUNT = AccountId("account-1")
 SERVICE = ServiceId("service-1")
 SESSION = ToolSessionId("ts_" + "0" * 32)
 
@@ -87,6 +90,14 @@ def member(**changes: Any) -> Member:
         (),
         AT,
         Revision(1),
+    )
+    return replace(base, **changes)
+
+
+def account(**changes: Any) -> Account:
+    """An active account that never signed in."""
+    base = Account(
+        ACCOUNT, "ann@example.org", None, AccountStatus.ACTIVE, None, None, AT, None, Revision(1)
     )
     return replace(base, **changes)
 

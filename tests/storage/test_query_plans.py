@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.storage.rows import (
+    ACCOUNT,
     AGENT,
     AT,
     MEMBER,
@@ -21,28 +22,41 @@ from tests.storage.rows import (
     session,
     tool,
 )
+from wicketd.domain.accounts import AccountStatus
 from wicketd.domain.agents import AgentStatus
 from wicketd.domain.catalogue import ServiceState, Tier, TierSource, ToolStatus, UpstreamEra
 from wicketd.domain.connections import ConnectionState
-from wicketd.domain.ids import PolicyId, PolicyRevision, Revision
+from wicketd.domain.ids import (
+    InviteId,
+    PolicyId,
+    PolicyRevision,
+    Revision,
+    SigninLinkId,
+    WebSessionId,
+)
 from wicketd.domain.members import KeyState, MemberState, Role
 from wicketd.domain.ports import Query, Statement
 from wicketd.domain.sessions import SessionEnd
 from wicketd.storage import (
+    accounts,
     agents,
     audit,
     audit_counts,
     checkpoints,
     connect,
     connections,
+    invites,
     key_usage,
     keys,
     members,
     meta,
     migrate,
     policies,
+    second_factors,
     services,
     sessions,
+    signin,
+    web_sessions,
 )
 from wicketd.storage.audit import AuditFilters, AuditTable
 
@@ -104,6 +118,22 @@ _READS: dict[str, Query[Any]] = {
     "audit_counts.stats": audit_counts.stats(AGENT, 1, 2),
     "audit_counts.policy_stats": audit_counts.policy_stats(AGENT, 1, 2),
     "checkpoints.newest": checkpoints.newest(),
+    "accounts.by_ref": accounts.by_ref("ann@example.org"),
+    "accounts.by_email": accounts.by_email("ann@example.org"),
+    "accounts.memberships": accounts.memberships(ACCOUNT),
+    "second_factors.of": second_factors.of(ACCOUNT),
+    "second_factors.unused_codes": second_factors.unused_codes(ACCOUNT),
+    "signin.newest_code": signin.newest_code("ann@example.org"),
+    "signin.code_counts": signin.code_counts("ann@example.org", "::1", AT),
+    "signin.link_by_macs": signin.link_by_macs([b"1", b"2"]),
+    "signin.open_link_of": signin.open_link_of(ACCOUNT),
+    "signin.links_over": signin.links_over(AT),
+    "web_sessions.by_macs": web_sessions.by_macs([b"1", b"2"]),
+    "web_sessions.live_of": web_sessions.live_of(ACCOUNT, AT, AT),
+    "invites.by_id": invites.by_id(InviteId("i")),
+    "invites.open_of_member": invites.open_of_member(MEMBER),
+    "invites.open_of_account": invites.open_of_account(ACCOUNT),
+    "invites.over": invites.over(AT),
 }
 
 _WRITES: dict[str, Statement] = {
@@ -144,6 +174,29 @@ _WRITES: dict[str, Statement] = {
     "sessions.end": sessions.end(SESSION, AT, SessionEnd.INACTIVITY),
     "audit.erase_arguments": audit.erase_arguments(AT),
     "checkpoints.mark_exported": checkpoints.mark_exported(1, 1),
+    "accounts.set_status": accounts.set_status(ACCOUNT, AccountStatus.BLOCKED, Revision(1)),
+    "accounts.signed_in": accounts.signed_in(ACCOUNT, AT),
+    "second_factors.begin": second_factors.begin(ACCOUNT, "k1", b""),
+    "second_factors.confirm": second_factors.confirm(ACCOUNT, AT, 1),
+    "second_factors.use_step": second_factors.use_step(ACCOUNT, 1),
+    "second_factors.fail": second_factors.fail(ACCOUNT, AT),
+    "second_factors.forgive": second_factors.forgive(ACCOUNT),
+    "second_factors.clear": second_factors.clear(ACCOUNT)[0],
+    "second_factors.use_code": second_factors.use_code("c", AT),
+    "second_factors.drop_codes": second_factors.drop_codes(ACCOUNT),
+    "signin.use_code": signin.use_code("c", AT),
+    "signin.miss_code": signin.miss_code("c"),
+    "signin.sweep_codes": signin.sweep_codes(AT),
+    "signin.use_link": signin.use_link(SigninLinkId("l"), AT),
+    "signin.void_link": signin.void_link(SigninLinkId("l"), AT),
+    "web_sessions.touch": web_sessions.touch(WebSessionId("s"), AT),
+    "web_sessions.revoke": web_sessions.revoke(ACCOUNT, WebSessionId("s"), AT),
+    "web_sessions.revoke_all": web_sessions.revoke_all(ACCOUNT, AT),
+    "web_sessions.sweep": web_sessions.sweep(AT, AT),
+    "invites.accept": invites.accept(InviteId("i"), AT),
+    "invites.revoke": invites.revoke(InviteId("i"), AT),
+    "invites.expire": invites.expire(InviteId("i"), AT),
+    "invites.mark_sent": invites.mark_sent(InviteId("i"), AT),
 }
 
 _WHOLE_BY_NATURE = {
@@ -153,11 +206,18 @@ _WHOLE_BY_NATURE = {
     "checkpoints.all": "all wanted, for verification",
     "checkpoints.anchors": "a row a month",
     "audit.arguments_kids": "before a server key is retired; no call waits for it",
+    "accounts.all": "an administrator's list; a row a person",
+    "invites.of_agent": "an administrator's list; a few rows per member",
     "meta.named_kids": "at start, over tables without growth",
 }
 """Reads of whole tables, and why they may."""
 
-_SMALL = {"agents"}
+_SMALL = {
+    "agents",
+    "signin_codes",  # an hour of them, at most 200
+    "web_sessions",  # ended ones are swept
+    "oauth_flows",  # ten minutes of them
+}
 
 
 @pytest.fixture(scope="module")
@@ -220,18 +280,23 @@ def test_a_page_is_not_sorted(schema: sqlite3.Connection, name: str) -> None:
 
 def test_every_query_of_the_repositories_is_listed_here() -> None:
     modules = (
+        accounts,
         agents,
         audit,
         audit_counts,
         checkpoints,
         connections,
+        invites,
         key_usage,
         keys,
         members,
         meta,
         policies,
+        second_factors,
         services,
         sessions,
+        signin,
+        web_sessions,
     )
     listed = {name.partition("(")[0] for name in (*_READS, *_WRITES, *_WHOLE_BY_NATURE)}
     written = set()

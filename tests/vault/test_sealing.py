@@ -292,3 +292,13 @@ def test_an_oversized_record_and_a_place_without_key_are_programming_errors() ->
         sealer().sealed(bytes(65_537), SECRET, PLACE, 1)
     with pytest.raises(ValueError, match="member key"):
         sealer().sealed(RECORD, SECRET, replace(PLACE, key_id=None), 1)
+
+
+def test_a_second_factors_secret_opens_for_its_own_account_alone() -> None:
+    box = sealer()
+    kid, sealed = box.seal_totp("account-1", Secret(b"s" * 20))
+    assert kid == "k1"
+    assert box.open_totp("account-1", sealed) == Secret(b"s" * 20)
+    for account, ciphertext in (("account-2", sealed), ("account-1", sealed[:-1] + b"\0")):
+        with pytest.raises(DecryptFailed):
+            box.open_totp(account, ciphertext)

@@ -106,10 +106,13 @@ class Invite:
     sent_at: int | None
 
     def state(self, now_ms: int) -> InviteState:
-        """What it is at `now_ms`; an end that happened counts before the date."""
+        """What it is at `now_ms`; an end that happened counts before the date.
+
+        A closed row that ran out carries `revoked_at = expires_at`.
+        """
         if self.accepted_at is not None:
             return InviteState.ACCEPTED
-        if self.revoked_at is not None:
+        if self.revoked_at is not None and self.revoked_at < self.expires_at:
             return InviteState.REVOKED
         return InviteState.OPEN if now_ms < self.expires_at else InviteState.EXPIRED
 

@@ -9,7 +9,7 @@ WicketError(message, *, hint=None, details=())
                  RevisionMoved · RevisionRequired · TooLarge
   Upstream       Unreachable · TimedOut · Malformed · NotConnected · SignInRejected
                  MailFailed
-  Unhealthy      AuditNotDurable · DiskReserve · Draining
+  Unhealthy      AuditNotDurable · DiskReserve · Draining · ClockBackwards
   Fatal          KeyringInvalid · SchemaTooNew · StorageBroken · SecondInstance
 
 Each surface maps the tree in one table: `admin/errors.py`, `proxy/errors.py`, `portal/errors.py`,
@@ -233,6 +233,10 @@ class DiskReserve(Unhealthy):
 
 class Draining(Unhealthy):
     """The daemon is stopping."""
+
+
+class ClockBackwards(Unhealthy):
+    """The host's clock was set back: what expires cannot be judged."""
 
 
 class Fatal(WicketError):

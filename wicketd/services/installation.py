@@ -16,7 +16,7 @@ from wicketd.vault.keyring import INSTALL_ID_BYTES, AuditKey, Keyring, KeyringFi
 from wicketd.vault.usage import BLOCK, Reservations
 
 _CHECK: Final = "keyring_check:"
-_COUNTED: Final = ("audit-args", "outer-wrap", "pending-token")
+_COUNTED: Final = ("audit-args", "outer-wrap", "pending-token", "totp")
 _KEPT: Final = 32
 """Blocks that each subkey holds ready: more than a second's worth of calls."""
 

@@ -19,6 +19,7 @@ from wicketd.domain.secret import SecretBytes
 from wicketd.vault import envelope
 from wicketd.vault.envelope import Aad, DecryptFailed, Header, Layer, Lock, Suite
 from wicketd.vault.keyring import Keyring
+from wicketd.vault.secret import Secret
 from wicketd.vault.usage import Usage, uncounted
 
 MAX_RECORD_BYTES: Final = 65_536
@@ -203,6 +204,20 @@ class Sealer:
         """
         aad = Aad("audit_args", "ct", call_id, agent_id, member_id)
         return self._open_server(Layer.SERVER, "audit-args", aad, ciphertext)
+
+    def seal_totp(self, account_id: str, secret: SecretBytes) -> tuple[str, bytes]:
+        """Seals a second factor's secret; gives (kid, envelope) for `accounts`."""
+        aad = Aad("accounts", "totp_ct", account_id)
+        return self._keyring.active, self._server(Layer.SERVER, "totp", aad, secret.reveal())
+
+    def open_totp(self, account_id: str, ciphertext: bytes) -> Secret:
+        """Opens a second factor's secret.
+
+        Raises:
+            DecryptFailed: it belongs to another account, or was altered.
+        """
+        aad = Aad("accounts", "totp_ct", account_id)
+        return Secret(self._open_server(Layer.SERVER, "totp", aad, ciphertext))
 
     def digest(self, label: str, data: bytes) -> bytes:
         """HMAC-SHA256 under the active kid's subkey `label`."""

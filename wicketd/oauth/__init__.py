@@ -1,1 +1,0 @@
-"""Wicket as an OAuth client: pure builders and checkers, and the one module that runs them."""
