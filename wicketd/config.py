@@ -153,6 +153,8 @@ class OAuthTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     cimd: bool = False
     """Whether it may name itself by a client metadata document; needs a public https URL."""
+    loopback_http: bool = False
+    """Whether authorization servers on this host may be used, without TLS; for development."""
 
 
 class KeyringTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
