@@ -15,7 +15,7 @@ demo: venv ## run the daemon, a real upstream and a real client; print what was 
 	@.venv/bin/wicketd demo $(ARGS)
 
 test: venv ## house, unit, end-to-end and fault smoke tests
-	@tools/packages.sh npm
+	@tools/packages.sh npm browser
 	$(PY) -m pytest -n $(WORKERS) --dist loadscope tests $(ARGS)
 
 check: venv ## format, lint, types, import contracts, generated docs, sizes, unit exposure

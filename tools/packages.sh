@@ -30,6 +30,7 @@ for want in "$@"; do
     case "$want" in
     systemd) debian systemd-analyze systemd || true ;;
     npm) clients ;;
+    browser) debian chromium chromium || true ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac
 done

@@ -27,8 +27,9 @@ from wicketd.domain.errors import ConfigInvalid
 from wicketd.domain.health import Setting, Settings
 from wicketd.domain.ids import uuid7
 from wicketd.net.addresses import is_loopback_host
+from wicketd.net.hosts import Hosts
 from wicketd.proxy.door import Door
-from wicketd.proxy.transport import Hosts, Rules
+from wicketd.proxy.transport import Rules
 from wicketd.services.installation import Keys
 from wicketd.vault import keyring
 

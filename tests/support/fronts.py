@@ -27,6 +27,7 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState, Role
 from wicketd.domain.policies import Decision, Reason
 from wicketd.domain.ports import Front
+from wicketd.net.hosts import Hosts
 from wicketd.proxy.calls import handle_call
 from wicketd.proxy.door import Deadlines, Door
 from wicketd.proxy.front import Desk
@@ -35,7 +36,7 @@ from wicketd.proxy.lists import ListView, digest
 from wicketd.proxy.presence import Presences
 from wicketd.proxy.responder import Surroundings
 from wicketd.proxy.session_table import SessionTable
-from wicketd.proxy.transport import Hosts, McpApp, Rules
+from wicketd.proxy.transport import McpApp, Rest, Rules
 from wicketd.server import Listener, Notifier, bind_tcp, serve
 from wicketd.vault.secret import Secret
 
@@ -295,6 +296,7 @@ async def running_front(
     commit_after_s: float = 15.0,
     body_s: float = 10.0,
     status: Callable[[], str] = lambda: "ok",
+    rest: Rest | None = None,
 ) -> AsyncIterator[FrontHouse]:
     """A front on a free port."""
     ports = ports or ScriptedPorts()
@@ -311,6 +313,7 @@ async def running_front(
         around=Surroundings(
             presences, clock, tasks, commit_after_s=commit_after_s, watch_after_s=0.01
         ),
+        rest=rest,
     )
     listening = bind_tcp("127.0.0.1", 0)
     port = listening.getsockname()[1]

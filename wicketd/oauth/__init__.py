@@ -1,1 +1,1 @@
-"""The client side of OAuth: pure builders and checkers, and the guarded requests that run them."""
+"""Wicket as an OAuth client: pure builders and checkers, and the one module that runs them."""

@@ -13,9 +13,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from wicketd.net.addresses import Network
+from wicketd.net.hosts import is_within
 from wicketd.proxy.wire import MAX_BODY
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 Peer: TypeAlias = tuple[int, int, int, tuple[int, ...]]
 """pid, uid, gid and supplementary groups of the process at the other end of a Unix socket."""
 
@@ -39,14 +40,6 @@ class Deadlines:
     keep_alive_s: int = 10
     proxy_keep_alive_s: int = 75
     write_s: float = 30.0
-
-
-def is_within(ip: str, networks: tuple[Network, ...]) -> bool:
-    """Whether the address text lies in one of the networks; no address lies in none."""
-    if not ip or not networks:
-        return False
-    address = ipaddress.ip_address(ip)
-    return any(address in network for network in networks)
 
 
 class Connection(Protocol):

@@ -1,21 +1,20 @@
-"""The HTTP surface of the front as one ASGI callable: `/mcp`, two health answers, 404 for the rest.
+"""The HTTP surface of the front as one ASGI callable: `/mcp`, two health answers, the rest beside.
 
 Counterpart of `server`, which checked the bytes, and of `proxy.calls`, which knows the answer.
-Invariants: a path is compared as raw bytes; Host and Origin are checked before a body is read;
-only this package touches receive and send. Source: protocol spec, C2 to C4, C11; product spec, 5.
+Invariants: a path is compared as raw bytes; Host and Origin are checked before a body is read; what
+is not ours goes to `rest`, the portal, which checks its own Host and Origin, or is 404.
+Source: protocol spec, C2 to C4, C11; product spec, 5.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any, Final, Protocol
 
 from wicketd.domain.calls import FrontRequest, Refusal, RefusalKind, Reply
+from wicketd.net.addresses import Network
+from wicketd.net.hosts import Hosts, client_ip
 from wicketd.proxy import errors
-from wicketd.proxy.door import Network, is_within
 from wicketd.proxy.responder import Connection, Handle, Receive, Responder, Send, Surroundings
 from wicketd.proxy.wire import MAX_BODY
 
@@ -23,41 +22,10 @@ BODY_S: Final = 10.0
 _MCP: Final = b"/mcp"
 _ALIVE: Final = b"/alive"
 _STATUS: Final = b"/api/status"
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_AUTHORITY: Final = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?")
-_DEFAULT_PORTS: Final = frozenset({"80", "443"})
+_WELL_KNOWN: Final = b"/.well-known/"
 _JSON: Final = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 _NOT_FOUND: Final = Reply(404, b"", ())
 _NOT_GET: Final = Reply(405, b"", ((b"allow", b"GET"),))
-
-
-class Hosts:
-    """The names under which we may be addressed.
-
-    `public_url`: its host, with its port or none; `extra`: more `host` or `host:port` texts;
-    `is_loopback`: the bind is one, so the loopback names count, with any port.
-    """
-
-    def __init__(self, public_url: str, extra: Sequence[str] = (), *, is_loopback: bool) -> None:
-        url = urlsplit(public_url)
-        names = {url.netloc.lower(), *(name.lower() for name in extra)}
-        self._names = frozenset(name for name in names if name)
-        self._is_loopback = is_loopback
-
-    def admits(self, authority: str) -> bool:
-        """Whether a Host value is ours (C3)."""
-        match = _AUTHORITY.fullmatch(authority.lower())
-        if match is None:
-            return False
-        if self._is_loopback and match[1] in _LOOPBACK:
-            return True
-        is_default = match[2] is None or match[2] in _DEFAULT_PORTS
-        return match[0] in self._names or (is_default and match[1] in self._names)
-
-    def admits_origin(self, origin: str) -> bool:
-        """Whether an Origin value is ours (C4); `null` is not."""
-        scheme, mark, authority = origin.partition("://")
-        return bool(mark) and scheme.lower() in ("http", "https") and self.admits(authority)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +38,16 @@ class Rules:
     body_s: float = BODY_S
 
 
+class Rest(Protocol):
+    """The ASGI app of every other path: the portal."""
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        """Answers one HTTP request, Host and Origin unchecked so far."""
+
+    async def drain(self) -> None:
+        """Refuses what comes from now on and waits for the last answer."""
+
+
 class McpApp:
     """The ASGI app of the HTTP listener. `status` gives "ok" or "degraded"."""
 
@@ -80,8 +58,10 @@ class McpApp:
         status: Callable[[], str],
         *,
         around: Surroundings,
+        rest: Rest | None = None,
     ) -> None:
         self._handle = handle
+        self._rest = rest
         self._rules = rules
         self._status = status
         self._around = around
@@ -90,6 +70,9 @@ class McpApp:
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answers one HTTP request; other scope types are not ours."""
         if scope["type"] != "http":
+            return
+        if self._rest is not None and _is_for_rest(scope["raw_path"]):
+            await self._rest(scope, receive, send)
             return
         reply = self._before_body(scope)
         if reply is None:
@@ -107,12 +90,14 @@ class McpApp:
         self._is_draining = True
         self._around.presences.end_streams()
         await self._around.presences.wait_empty()
+        if self._rest is not None:
+            await self._rest.drain()
 
     def _before_body(self, scope: Any) -> Reply | None:
         """Path, Host, Origin, health (C2 to C4); None: a request for the call path."""
         path = scope["raw_path"]
         if path not in (_MCP, _ALIVE, _STATUS):
-            return _NOT_FOUND  # also /.well-known/oauth-*: a 401 there would start an OAuth flow
+            return _NOT_FOUND
         refusal = self._foreign(scope["headers"])
         if refusal is not None:
             return errors.render(refusal)
@@ -165,26 +150,9 @@ class McpApp:
         return bytes(body) if is_small else Refusal(RefusalKind.BODY_TOO_LARGE)
 
 
-def client_ip(
-    peer: str, headers: Sequence[tuple[bytes, bytes]], trusted: tuple[Network, ...]
-) -> str:
-    """The address that policies see: the peer, or behind trusted proxies the hop they vouch for.
-
-    The right-most address of `X-Forwarded-For` that is no trusted proxy counts; what does not read
-    as an address ends the walk, for everything left of it is the client's own claim.
-    """
-    if not is_within(peer, trusted):
-        return peer
-    forwarded = b",".join(value for name, value in headers if name == b"x-forwarded-for")
-    for hop in reversed(forwarded.decode("latin-1").split(",")):
-        try:
-            address = str(ip_address(hop.strip()))
-        except ValueError:
-            return peer
-        if not is_within(address, trusted):
-            return address
-        peer = address
-    return peer
+def _is_for_rest(path: bytes) -> bool:
+    """Not for /.well-known/oauth-* either: a 401 there would start an OAuth flow of the client."""
+    return path not in (_MCP, _ALIVE, _STATUS) and not path.startswith(_WELL_KNOWN)
 
 
 def _nobody() -> None:
