@@ -62,6 +62,8 @@ from wicketd.services.members import Members
 from wicketd.services.metrics import Metrics
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
+from wicketd.services.recent_factor import RecentFactor
+from wicketd.services.resealing import NoFlows, Resealer
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import Snapshots
@@ -198,7 +200,8 @@ async def _compose(  # the whole of what a daemon is made of
         keys=MemberKeys(
             rooms.kept.desk,
             KeyMint(home.keyring, rooms.sealer, system.random),
-            TokenBox(rooms.sealer, lambda: home.keyring.active),
+            Resealer(TokenBox(rooms.sealer, lambda: home.keyring.active), NoFlows()),
+            RecentFactor(system.clock, config.portal.require_mfa),
         ),
         services=services,
         connections=rooms.kept.connections,

@@ -38,6 +38,8 @@ from wicketd.services.keys import KeyMint, Keys
 from wicketd.services.members import Members
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
+from wicketd.services.recent_factor import RecentFactor
+from wicketd.services.resealing import NoFlows, Resealer
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.tokens import TokenBox
@@ -353,7 +355,9 @@ def _assembled(
         snapshots=snapshots,
         agents=Agents(desk, sets),
         members=Members(desk, sets),
-        keys=Keys(desk, KeyMint(ring, sealer, random), box),
+        keys=Keys(
+            desk, KeyMint(ring, sealer, random), Resealer(box, NoFlows()), RecentFactor(clock)
+        ),
         connections=connected,
         services=Services(desk, sets, files, upstreams, connected),
         policies=Policies(desk, sets),

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from wicketd.connectors.catalogue import Catalogue, destination
-from wicketd.domain.actor import SYSTEM, Actor
+from wicketd.domain.accounts import Visitor
+from wicketd.domain.actor import SYSTEM, Actor, Author
 from wicketd.domain.calls import Caller, Failure
 from wicketd.domain.catalogue import CredentialKind, Service
 from wicketd.domain.connections import Connection, ConnectionState, Credential, Destination
-from wicketd.domain.errors import Conflict, NotFound, Unhealthy
+from wicketd.domain.errors import Conflict, NotApproved, NotFound, Unhealthy
 from wicketd.domain.ids import AgentId, ConnectionId, MemberId, Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState
@@ -91,29 +92,35 @@ class Connections:
             Invalid: the token could not stand in a header.
             Unhealthy: the member's stored public key half is not the one made at key issue.
         """
-        now = self._desk.clock.now_ms()
 
         def work(unit: Unit) -> Connection:
             owner = find.live_agent(unit.tx, agent)
             who = find.member(unit.tx, owner, member)
             _may_be_set_here(who)
-            enabled = find.service(unit.tx, owner, service)
-            to = self._static_destination(service)
-            record = static_record(static_token(token), now, to.origin)
-            row = unit.tx.one(connections.of_member_service(owner.id, who.id, enabled.id))
-            return self._save(unit, Saving(who, enabled, to, record), row)
+            return self._save_static(unit, who, find.service(unit.tx, owner, service), token)
 
-        try:
-            saved = await self._desk.change(actor, work)
-        except SealPublicForged as error:
-            self._alarm("seal_public_forged")
-            message = (
-                f"The stored key of {member} does not match its checksum, so nothing was sealed to "
-                "it. Revoke the key, issue a new one and look for edits of the database."
-            )
-            raise Unhealthy(message) from error
-        self._after(saved.agent_id, saved.member_id)
-        return saved
+        return await self._saved(actor, work)
+
+    async def set_own_static(
+        self, visitor: Visitor, agent_id: str, service: str, token: bytes
+    ) -> Connection:
+        """Stores the visitor's token, sealed to the active key or pending the first.
+
+        Raises:
+            NotFound: the visitor is no member of such an agent, or it has no such service now.
+            NotApproved: the invitation is not accepted yet.
+            Conflict: the service takes no token.
+            Invalid: the token could not stand in a header.
+            Unhealthy: the member's stored public key half is not the one made at key issue.
+        """
+
+        def work(unit: Unit) -> Connection:
+            who = find.own_member(unit.tx, visitor, agent_id)
+            _may_connect(who)
+            enabled = find.own_service(unit.tx, who.agent_id, service)
+            return self._save_static(unit, who, enabled, token)
+
+        return await self._saved(visitor, work)
 
     async def discard(self, actor: Actor, agent: str, member: str, service: str) -> Connection:
         """Destroys a member's credential for a service.
@@ -134,10 +141,25 @@ class Connections:
             row = find.require(unit.tx, query, missing)
             return move_connection(unit, Held(row, service), "revoke")
 
-        gone = await self._desk.change(actor, work)
-        self._after(gone.agent_id, gone.member_id)
-        await self._desk.wal.truncate()
-        return gone
+        return await self._discarded(actor, work)
+
+    async def disconnect_own(self, visitor: Visitor, agent_id: str, service: str) -> Connection:
+        """Destroys the visitor's credential for a service.
+
+        Raises:
+            NotFound: the visitor is no member of such an agent, or has no connection there.
+            Conflict: it is revoked already.
+        """
+
+        def work(unit: Unit) -> Connection:
+            who = find.own_member(unit.tx, visitor, agent_id)
+            missing = NotFound("You have no connection to this service. Nothing was changed.")
+            kept = find.require(unit.tx, services.by_key(who.agent_id, service), missing)
+            query = connections.of_member_service(who.agent_id, who.id, kept.id)
+            row = find.require(unit.tx, query, missing)
+            return move_connection(unit, Held(row, service), "revoke")
+
+        return await self._discarded(visitor, work)
 
     async def follow_destinations(self, actor: Actor = SYSTEM) -> Moved:
         """Breaks connections whose connector moved and restores those whose edit was taken back.
@@ -163,6 +185,31 @@ class Connections:
             await self._desk.wal.truncate()
             self._desk.events.publish(Topic.CONNECTIONS, {"expired": expired})
         return expired
+
+    async def _saved(self, author: Author, work: Callable[[Unit], Connection]) -> Connection:
+        try:
+            saved = await self._desk.change(author, work)
+        except SealPublicForged as error:
+            self._alarm("seal_public_forged")
+            message = (
+                "The stored half of the key does not match its checksum, so nothing was sealed to "
+                "it. Revoke the key, make a new one and look for edits of the database."
+            )
+            raise Unhealthy(message) from error
+        self._after(saved.agent_id, saved.member_id)
+        return saved
+
+    async def _discarded(self, author: Author, work: Callable[[Unit], Connection]) -> Connection:
+        gone = await self._desk.change(author, work)
+        self._after(gone.agent_id, gone.member_id)
+        await self._desk.wal.truncate()
+        return gone
+
+    def _save_static(self, unit: Unit, who: Member, enabled: Service, token: bytes) -> Connection:
+        to = self._static_destination(enabled.key)
+        record = static_record(static_token(token), unit.desk.clock.now_ms(), to.origin)
+        row = unit.tx.one(connections.of_member_service(who.agent_id, who.id, enabled.id))
+        return self._save(unit, Saving(who, enabled, to, record), row)
 
     def _save(self, unit: Unit, saving: "Saving", row: Connection | None) -> Connection:
         key = unit.tx.one(keys.active_of(saving.member.agent_id, saving.member.id))
@@ -279,6 +326,12 @@ def _all_held(unit: Unit) -> Sequence[Held]:
         for agent in unit.tx.all(agents.all())
         for connection, service in unit.tx.all(connections.of_agent_with_service(agent.id))
     ]
+
+
+def _may_connect(member: Member) -> None:
+    if member.state not in {MemberState.PENDING, MemberState.APPROVED}:
+        message = "You have not accepted the invitation yet. Accept it, then connect."
+        raise NotApproved(message)
 
 
 def _may_be_set_here(member: Member) -> None:

@@ -2,9 +2,11 @@
 
 from typing import TypeVar
 
+from wicketd.domain.accounts import Visitor
 from wicketd.domain.agents import Agent, AgentStatus
-from wicketd.domain.catalogue import Service
+from wicketd.domain.catalogue import Service, ServiceState
 from wicketd.domain.errors import Conflict, NotFound
+from wicketd.domain.ids import AgentId
 from wicketd.domain.members import Member
 from wicketd.domain.ports import Database, Query, Tx
 from wicketd.storage import agents, members, services
@@ -70,6 +72,28 @@ async def read_member(db: Database, owner: Agent, ref: str) -> Member:
     return _found(row, _no_member(owner, ref))
 
 
+def own_member(tx: Tx, visitor: Visitor, agent_id: str) -> Member:
+    """The visitor's membership of an agent, in any state that has not ended.
+
+    Raises:
+        NotFound: there is no such agent, or the visitor is not of it: the same for both.
+    """
+    owner = _own_agent(tx.one(agents.by_key_or_id(agent_id)), agent_id)
+    return _found(tx.one(members.of_account(owner.id, visitor.account.id)), _no_page())
+
+
+async def read_own_member(db: Database, visitor: Visitor, agent_id: str) -> Member:
+    """The same, from a reader.
+
+    Raises:
+        NotFound: there is no such agent, or the visitor is not of it.
+    """
+    found = await db.one(agents.by_key_or_id(agent_id))
+    owner = _own_agent(found, agent_id)
+    row = await db.one(members.of_account(owner.id, visitor.account.id))
+    return _found(row, _no_page())
+
+
 def service(tx: Tx, owner: Agent, key: str) -> Service:
     """The agent's service with this key, unless it was removed.
 
@@ -77,6 +101,18 @@ def service(tx: Tx, owner: Agent, key: str) -> Service:
         NotFound: there is none.
     """
     return _found(tx.one(services.by_key(owner.id, key)), _no_service(owner, key))
+
+
+def own_service(tx: Tx, agent_id: AgentId, key: str) -> Service:
+    """The enabled service with this key, as members see it.
+
+    Raises:
+        NotFound: there is none, or it is off: the same for both.
+    """
+    found = _found(tx.one(services.by_key(agent_id, key)), _no_page())
+    if found.state is not ServiceState.ENABLED:
+        raise _no_page()
+    return found
 
 
 async def read_service(db: Database, owner: Agent, key: str) -> Service:
@@ -109,6 +145,17 @@ def _live(found: Agent) -> Agent:
         message = f"The agent {found.key} is deleted. Create a new one under another key."
         raise Conflict(message)
     return found
+
+
+def _own_agent(found: Agent | None, agent_id: str) -> Agent:
+    """Members name an agent by its id alone: a key would tell that it exists."""
+    if found is None or found.id != agent_id or found.status is AgentStatus.DELETED:
+        raise _no_page()
+    return found
+
+
+def _no_page() -> NotFound:
+    return NotFound("There is no such page. Your agents are listed under /agents.")
 
 
 def _no_agent(ref: str) -> NotFound:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NotRequired, TypedDict, Unpack
 
-from wicketd.domain.actor import Actor
+from wicketd.domain.accounts import Visitor
+from wicketd.domain.actor import Actor, Author
 from wicketd.domain.agents import Agent
 from wicketd.domain.errors import Conflict, PolicyInvalid, Unhealthy
-from wicketd.domain.ids import MemberId, Revision
+from wicketd.domain.ids import AgentId, MemberId, Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.lifecycle import take
 from wicketd.domain.members import EDGES, Member, MemberState, Role
@@ -19,8 +20,8 @@ from wicketd.domain.policies import Cause, PolicyVersion
 from wicketd.services import baselines, find, rules
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
-from wicketd.services.keys import held_by
 from wicketd.services.policy_sets import PolicySets, Prepared
+from wicketd.services.resealing import held_by
 from wicketd.services.transitions import end_key, revoke_all
 from wicketd.services.versions import next_of
 from wicketd.storage import keys, members, policies
@@ -201,14 +202,27 @@ class Members:
             Conflict: the member is gone already.
         """
         owner = await find.read_agent(self._desk.db, agent)
+        member = await find.read_member(self._desk.db, owner, ref)
+        return await self._remove(actor, owner.id, member.id)
+
+    async def leave(self, visitor: Visitor, agent_id: str) -> Member:
+        """Ends the visitor's own membership, as if an admin had removed it.
+
+        Raises:
+            NotFound: the visitor is no member of such an agent.
+        """
+        member = await find.read_own_member(self._desk.db, visitor, agent_id)
+        return await self._remove(visitor, member.agent_id, member.id)
+
+    async def _remove(self, author: Author, agent_id: AgentId, member_id: MemberId) -> Member:
         callbacks: list[Callable[[], None]] = []
-        async with self._desk.locks.hold(owner.id):
-            owner = await find.read_agent(self._desk.db, agent)
-            member = await find.read_member(self._desk.db, owner, ref)
-            prepared = await self._without(actor, owner, member.id)
+        async with self._desk.locks.hold(agent_id):
+            owner = await find.read_agent(self._desk.db, agent_id)
+            member = await find.read_member(self._desk.db, owner, member_id)
+            prepared = await self._without(author, owner, member.id)
 
             def work(unit: Unit) -> tuple[Member, Agent]:
-                before = find.member(unit.tx, owner, ref)
+                before = find.member(unit.tx, owner, member_id)
                 after = _move(unit, before, "remove")
                 active = unit.tx.one(keys.active_of(owner.id, after.id))
                 if active is not None:
@@ -216,7 +230,7 @@ class Members:
                 revoke_all(unit, held_by(unit, owner.id, after.id))
                 return after, owner if prepared is None else self._sets.commit(unit, prepared)
 
-            after, raised = await self._desk.change(actor, work)
+            after, raised = await self._desk.change(author, work)
             for callback in callbacks:
                 callback()
             self._desk.forget_member(after.id)
@@ -226,7 +240,7 @@ class Members:
         await self._gone(after)
         return after
 
-    async def _without(self, actor: Actor, owner: Agent, member_id: MemberId) -> Prepared | None:
+    async def _without(self, author: Author, owner: Agent, member_id: MemberId) -> Prepared | None:
         """The agent's set with the member's own records off.
 
         None if it has none that are on, or if the set cannot be read: a removal must always work,
@@ -238,7 +252,7 @@ class Members:
         try:
             now = await self._sets.read(owner)
             edits = [
-                next_of(self._desk, actor, record, Cause.DISABLE, enabled=False)
+                next_of(self._desk, author, record, Cause.DISABLE, enabled=False)
                 for record in now.records
                 if _is_on(record, member_id)
             ]

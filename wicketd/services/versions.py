@@ -7,7 +7,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final, TypedDict, Unpack
 
-from wicketd.domain.actor import Actor
+from wicketd.domain.actor import Author
 from wicketd.domain.ids import AgentId, MemberId, PolicyId
 from wicketd.domain.policies import Cause, Mode, PolicyVersion
 from wicketd.policy import lexer
@@ -74,7 +74,7 @@ class VersionChanges(TypedDict, total=False):
     rolled_back_from: int | None
 
 
-def first(desk: Desk, actor: Actor, agent_id: AgentId, draft: Draft) -> Edit:
+def first(desk: Desk, author: Author, agent_id: AgentId, draft: Draft) -> Edit:
     """Version 1 of a new record."""
     version = PolicyVersion(
         policy_id=PolicyId(desk.ids.uuid7()),
@@ -92,7 +92,7 @@ def first(desk: Desk, actor: Actor, agent_id: AgentId, draft: Draft) -> Edit:
         cause=draft.cause,
         note=draft.note,
         rolled_back_from=None,
-        created_by=actor.label(),
+        created_by=author.label(),
         created_at=desk.clock.now_ms(),
     )
     return Edit(draft.cause, None, version)
@@ -100,7 +100,7 @@ def first(desk: Desk, actor: Actor, agent_id: AgentId, draft: Draft) -> Edit:
 
 def next_of(
     desk: Desk,
-    actor: Actor,
+    author: Author,
     before: PolicyVersion,
     cause: Cause,
     **changes: Unpack[VersionChanges],
@@ -119,7 +119,7 @@ def next_of(
         cause=cause,
         note=changes.get("note"),
         rolled_back_from=changes.get("rolled_back_from"),
-        created_by=actor.label(),
+        created_by=author.label(),
         created_at=desk.clock.now_ms(),
     )
     return Edit(cause, before, after)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from wicketd.domain.connections import Connection, ConnectionState, Destination
-from wicketd.domain.ids import AgentId, ConnectionId, MemberId, Revision, ServiceId
+from wicketd.domain.ids import AccountId, AgentId, ConnectionId, MemberId, Revision, ServiceId
 from wicketd.domain.ports import Query, Statement
 
 _FACTS: Final = (
@@ -89,6 +89,17 @@ def of_agent(agent_id: AgentId) -> Query[Connection]:
         "(SELECT id FROM members WHERE agent_id = ?) ORDER BY c.id",
         (agent_id, agent_id),
         read,
+    )
+
+
+def ids_of_account(agent_id: AgentId, account_id: AccountId) -> Query[ConnectionId]:
+    """The connections of an account's membership, for their locks."""
+    return Query(
+        "SELECT c.id FROM connections AS c JOIN members AS m ON m.id = c.member_id "
+        "WHERE m.agent_id = ? AND m.account_id = ? AND m.state NOT IN ('rejected', 'removed') "
+        "AND c.agent_id = m.agent_id ORDER BY c.id",
+        (agent_id, account_id),
+        lambda row: ConnectionId(row[0]),
     )
 
 

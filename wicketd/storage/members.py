@@ -56,6 +56,16 @@ def by_id(agent_id: AgentId, ref: str) -> Query[Member]:
     )
 
 
+def of_account(agent_id: AgentId, account_id: AccountId) -> Query[Member]:
+    """The membership of an account that is not blocked, unless it has ended."""
+    return Query(
+        f"{_SELECT} WHERE m.agent_id = ? AND m.account_id = ? AND {_LIVE} "
+        "AND account.status = 'active'",
+        (agent_id, account_id),
+        read,
+    )
+
+
 def of_agent(agent_id: AgentId, state: MemberState | None = None) -> Query[Member]:
     """Members of an agent, oldest first; `state` None: in every state."""
     if state is None:
