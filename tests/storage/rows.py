@@ -14,6 +14,7 @@ from wicketd.domain.ids import (
     ConnectionId,
     KeyId,
     MemberId,
+    OAuthFlowId,
     PolicyId,
     PolicyRevision,
     Revision,
@@ -21,6 +22,7 @@ from wicketd.domain.ids import (
     ToolSessionId,
 )
 from wicketd.domain.members import Member, MemberKey, MemberState, Role
+from wicketd.domain.oauth_flows import OAuthFlow
 from wicketd.domain.policies import Cause, Mode, PolicyVersion
 from wicketd.domain.ports import Query, Statement
 from wicketd.domain.sessions import ToolSession
@@ -181,6 +183,31 @@ def connection(**changes: Any) -> Connection:
         created_at=AT,
         updated_at=AT,
         rev=Revision(1),
+    )
+    return replace(base, **changes)
+
+
+def oauth_flow(**changes: Any) -> OAuthFlow:
+    """A sign-in of the member for the service, begun by an admin and not redeemed."""
+    base = OAuthFlow(
+        id=OAuthFlowId("flow-1"),
+        state_mac=b"m" * 32,
+        kid="k1",
+        web_session_id=None,
+        agent_id=AGENT,
+        member_id=MEMBER,
+        service_id=SERVICE,
+        connection_id=ConnectionId("connection-9"),
+        issuer="https://as.example",
+        token_endpoint="https://as.example/token",
+        redirect_uri="https://wicket.example/oauth/callback/git",
+        resource="https://git.example/mcp",
+        verifier_ct=envelope("k1"),
+        tokens_ct=None,
+        scopes="read write",
+        created_at=AT,
+        expires_at=AT + 600_000,
+        used_at=None,
     )
     return replace(base, **changes)
 

@@ -18,6 +18,7 @@ from tests.storage.rows import (
     agent,
     connection,
     member,
+    oauth_flow,
     service,
     session,
     tool,
@@ -40,6 +41,7 @@ from wicketd.domain.sessions import SessionEnd
 from wicketd.storage import (
     accounts,
     agents,
+    app_credentials,
     audit,
     audit_counts,
     checkpoints,
@@ -51,6 +53,7 @@ from wicketd.storage import (
     members,
     meta,
     migrate,
+    oauth_flows,
     policies,
     second_factors,
     services,
@@ -58,6 +61,7 @@ from wicketd.storage import (
     signin,
     web_sessions,
 )
+from wicketd.storage.app_credentials import StoredApp
 from wicketd.storage.audit import AuditFilters, AuditTable
 
 _READS: dict[str, Query[Any]] = {
@@ -136,6 +140,13 @@ _READS: dict[str, Query[Any]] = {
     "invites.open_of_member": invites.open_of_member(MEMBER),
     "invites.open_of_account": invites.open_of_account(ACCOUNT),
     "invites.over": invites.over(AT),
+    "oauth_flows.by_macs": oauth_flows.by_macs([b"1", b"2"]),
+    "oauth_flows.of_session": oauth_flows.of_session("f", WebSessionId("s")),
+    "oauth_flows.whole": oauth_flows.whole(oauth_flow()),
+    "oauth_flows.open_of_member": oauth_flows.open_of_member(AGENT, MEMBER, AT),
+    "oauth_flows.with_tokens_of_member": oauth_flows.with_tokens_of_member(AGENT, MEMBER),
+    "oauth_flows.over": oauth_flows.over(AT),
+    "app_credentials.of_service": app_credentials.of_service(AGENT, SERVICE),
 }
 
 _WRITES: dict[str, Statement] = {
@@ -199,6 +210,12 @@ _WRITES: dict[str, Statement] = {
     "invites.revoke": invites.revoke(InviteId("i"), AT),
     "invites.expire": invites.expire(InviteId("i"), AT),
     "invites.mark_sent": invites.mark_sent(InviteId("i"), AT),
+    "oauth_flows.take": oauth_flows.take(oauth_flow(), None, AT),
+    "oauth_flows.keep_tokens": oauth_flows.keep_tokens(oauth_flow(), None),
+    "oauth_flows.delete": oauth_flows.delete(oauth_flow()),
+    "app_credentials.put": app_credentials.put(
+        StoredApp(SERVICE, AGENT, None, None, None, None, None)
+    ),
 }
 
 _WHOLE_BY_NATURE = {

@@ -12,7 +12,8 @@ from wicketd.domain.ids import KeyId
 from wicketd.vault import envelope, sealing
 from wicketd.vault.envelope import DecryptFailed, Header, Layer, Suite
 from wicketd.vault.keyring import Keyring
-from wicketd.vault.sealing import Place, Sealer, SealPublic, SealPublicForged
+from wicketd.vault.places import Place
+from wicketd.vault.sealing import Sealer, SealPublic, SealPublicForged
 from wicketd.vault.secret import Secret
 
 ID = "018f0000-0000-7000-8000-0000000000"

@@ -59,6 +59,16 @@ class Connection:
     created_at: int
     updated_at: int
     rev: Revision
+    scopes: str | None = None
+    """What the provider granted, separated by blanks; None: it did not say, or no OAuth."""
+    access_expires_at: int | None = None
+    refreshable: bool = False
+    """There is a refresh token in the record."""
+    refresh_due: bool = False
+    """The next keyed request refreshes, whatever the access token's life."""
+    missing_scopes: str | None = None
+    """What a call lacked: the next sign-in asks for it too."""
+    last_refresh_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from wicketd.domain.members import MemberKey
 from wicketd.domain.secret import SecretBytes
 from wicketd.services.transitions import Contents, Held
 from wicketd.vault.envelope import DecryptFailed, Suite
-from wicketd.vault.sealing import Place, Sealer
+from wicketd.vault.places import Place
+from wicketd.vault.sealing import Sealer
 from wicketd.vault.secret import Secret
 
 STATIC: Final = "static"

@@ -136,6 +136,10 @@ def revoke_all(unit: Unit, held: Sequence[Held]) -> None:
 
 
 def _holding(connection: Connection, holds: Contents, reason: str | None, at_ms: int) -> Connection:
+    if holds.pending_ct is None and holds.sealed_ct is None:
+        connection = replace(
+            connection, access_expires_at=None, refreshable=False, refresh_due=False
+        )
     return replace(
         connection,
         pending_ct=holds.pending_ct,

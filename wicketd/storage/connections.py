@@ -13,10 +13,12 @@ from wicketd.domain.ports import Query, Statement
 _FACTS: Final = (
     "c.id, c.agent_id, c.member_id, c.service_id, c.state, c.origin, c.placement, c.account_label, "
     "c.issuer, c.pending_expires_at, c.sealed_suite, c.outer_kid, c.sealed_key_id, c.generation, "
-    "c.last_used_at, c.error, c.created_at, c.updated_at, c.rev"
+    "c.last_used_at, c.error, c.created_at, c.updated_at, c.rev, c.scopes, c.access_expires_at, "
+    "c.refreshable, c.refresh_due, c.missing_scopes, c.last_refresh_at"
 )
 _WHOLE: Final = f"{_FACTS}, c.pending_ct, c.sealed_ct"
-_WIDTH: Final = 21
+_FACTS_WIDTH: Final = 25
+_WIDTH: Final = 27
 _WITH_SERVICE: Final = (
     f"SELECT {_WHOLE}, s.key FROM connections AS c JOIN services AS s ON s.id = c.service_id"
 )
@@ -24,7 +26,7 @@ _WITH_SERVICE: Final = (
 
 def read(row: Sequence[Any]) -> Connection:
     """The connection of a row; without ciphertexts when it holds facts only."""
-    pending_ct, sealed_ct = row[19:_WIDTH] if len(row) >= _WIDTH else (None, None)
+    pending_ct, sealed_ct = row[_FACTS_WIDTH:_WIDTH] if len(row) >= _WIDTH else (None, None)
     return Connection(
         id=ConnectionId(row[0]),
         agent_id=AgentId(row[1]),
@@ -46,6 +48,12 @@ def read(row: Sequence[Any]) -> Connection:
         created_at=row[16],
         updated_at=row[17],
         rev=Revision(row[18]),
+        scopes=row[19],
+        access_expires_at=row[20],
+        refreshable=bool(row[21]),
+        refresh_due=bool(row[22]),
+        missing_scopes=row[23],
+        last_refresh_at=row[24],
     )
 
 
@@ -120,7 +128,7 @@ def put(connection: Connection) -> Statement:
     marks = ", ".join("?" * len(values))
     changes = ", ".join(f"{name} = excluded.{name}" for name in values if name not in _FIXED)
     return Statement(
-        f"INSERT INTO connections ({columns}, refreshable, refresh_due) VALUES ({marks}, 0, 0) "
+        f"INSERT INTO connections ({columns}) VALUES ({marks}) "
         f"ON CONFLICT (id) DO UPDATE SET {changes}",
         tuple(values.values()),
     )
@@ -180,6 +188,12 @@ def _values(connection: Connection) -> dict[str, str | int | bytes | None]:
         "created_at": connection.created_at,
         "updated_at": connection.updated_at,
         "rev": connection.rev,
+        "scopes": connection.scopes,
+        "access_expires_at": connection.access_expires_at,
+        "refreshable": int(connection.refreshable),
+        "refresh_due": int(connection.refresh_due),
+        "missing_scopes": connection.missing_scopes,
+        "last_refresh_at": connection.last_refresh_at,
     }
 
 

@@ -6,7 +6,7 @@ Source: security spec, sections 2 and 4.
 """
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, NewType
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from wicketd.domain.ids import KeyId
 from wicketd.domain.ports import Random
 from wicketd.domain.secret import SecretBytes
-from wicketd.vault import envelope
+from wicketd.vault import envelope, places
 from wicketd.vault.envelope import Aad, DecryptFailed, Header, Layer, Lock, Suite
 from wicketd.vault.keyring import Keyring
+from wicketd.vault.places import AppPlace, FlowPlace, Place
 from wicketd.vault.secret import Secret
 from wicketd.vault.usage import Usage, uncounted
 
@@ -31,23 +32,6 @@ SealPublic = NewType("SealPublic", bytes)
 
 class SealPublicForged(Exception):
     """The stored public half is not the key's own: refuse the deposit, raise the alarm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a connection's tokens are bound to.
-
-    `issuer` and `key_id` are absent where a layer has none.
-    """
-
-    row_id: str
-    agent_id: str
-    member_id: str
-    connector: str
-    issuer: str | None
-    origin: str
-    placement: str
-    key_id: KeyId | None = None
 
 
 def member_wrap_key(secret: SecretBytes, key_id: KeyId, agent_id: str) -> bytes:
@@ -111,7 +95,7 @@ class Sealer:
 
     def pending(self, record: bytes, place: Place, expires_at_ms: int) -> bytes:
         """Server layer only, while the member has no key. A shifted window does not open."""
-        aad = _aad(replace(place, issuer=None), "pending_ct", expires_at_ms)
+        aad = places.connection_aad(replace(place, issuer=None), "pending_ct", expires_at_ms)
         return self._server(Layer.SERVER, "pending-token", aad, _capped(record))
 
     def open_pending(self, ciphertext: bytes, place: Place, expires_at_ms: int) -> bytes:
@@ -120,7 +104,7 @@ class Sealer:
         Raises:
             DecryptFailed: it was sealed elsewhere or altered.
         """
-        aad = _aad(replace(place, issuer=None), "pending_ct", expires_at_ms)
+        aad = places.connection_aad(replace(place, issuer=None), "pending_ct", expires_at_ms)
         return self._open_server(Layer.SERVER, "pending-token", aad, ciphertext)
 
     def sealed(self, record: bytes, secret: SecretBytes, place: Place, generation: int) -> bytes:
@@ -132,7 +116,7 @@ class Sealer:
         lock = Lock(
             member_wrap_key(secret, key_id, place.agent_id),
             Header(Suite.SYMMETRIC, Layer.MEMBER, key_id),
-            _aad(place, "sealed_ct", generation),
+            places.connection_aad(place, "sealed_ct", generation),
             self._install_id,
         )
         inner = envelope.seal(lock, _capped(record), self._nonce())
@@ -149,15 +133,7 @@ class Sealer:
         Raises:
             SealPublicForged: a public half of low order, which agrees on a known secret.
         """
-        ephemeral = X25519PrivateKey.from_private_bytes(self._random.bytes(32))
-        point = ephemeral.public_key().public_bytes_raw()
-        try:
-            shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(seal_public))
-        except ValueError:
-            raise SealPublicForged from None
-        lock = self._deposit_lock(shared, point, seal_public, place)
-        inner = envelope.seal(lock, _capped(record), self._nonce())
-        return self._outer(inner, place, generation)
+        return self._outer(self._deposited(record, seal_public, place), place, generation)
 
     def open_sealed(
         self, ciphertext: bytes, secret: SecretBytes, place: Place, generation: int
@@ -176,7 +152,7 @@ class Sealer:
             lock = Lock(
                 member_wrap_key(secret, key_id, place.agent_id),
                 Header(suite, Layer.MEMBER, key_id),
-                _aad(place, "sealed_ct", generation),
+                places.connection_aad(place, "sealed_ct", generation),
                 self._install_id,
             )
         return envelope.unseal(lock, inner), suite
@@ -188,6 +164,73 @@ class Sealer:
             DecryptFailed: the outer layer does not open here.
         """
         return self._outer(self._open_outer(ciphertext, place, generation), place, generation)
+
+    def unconfirmed(self, record: bytes, flow: FlowPlace, seal_public: SealPublic | None) -> bytes:
+        """Tokens of a sign-in: a deposit of their later place, or the server layer without a key.
+
+        Raises:
+            SealPublicForged: a public half of low order.
+        """
+        aad = places.flow_aad(flow)
+        if seal_public is None:
+            return self._server(Layer.SERVER, "pending-token", aad, _capped(record))
+        inner = self._deposited(record, seal_public, flow.target)
+        return self._server(Layer.OUTER, "outer-wrap", aad, inner)
+
+    def open_unconfirmed(
+        self, ciphertext: bytes, flow: FlowPlace, secret: SecretBytes | None = None
+    ) -> bytes:
+        """Opens a sign-in's tokens; a deposit needs the member key's `secret`.
+
+        Raises:
+            DecryptFailed: another place or key, altered, or a deposit without its key.
+        """
+        if envelope.header(ciphertext).layer is Layer.SERVER:
+            return self._open_server(
+                Layer.SERVER, "pending-token", places.flow_aad(flow), ciphertext
+            )
+        if secret is None:
+            raise DecryptFailed
+        inner = self._open_flow_outer(ciphertext, flow)
+        return envelope.unseal(self._own_deposit_lock(inner, secret, flow.target), inner)
+
+    def settled(self, ciphertext: bytes, flow: FlowPlace, generation: int) -> bytes:
+        """A confirmed deposit under the outer layer of its connection; the inner one stays.
+
+        Raises:
+            DecryptFailed: another place, or sealed to another key than `target` names.
+        """
+        inner = self._open_flow_outer(ciphertext, flow)
+        if envelope.header(inner).kid != _key_id(flow.target):
+            raise DecryptFailed
+        return self._outer(inner, flow.target, generation)
+
+    def verifier(self, plaintext: bytes, flow: FlowPlace) -> bytes:
+        """What a sign-in needs to redeem its code, until it is over."""
+        return self._server(Layer.SERVER, "oauth-flow", places.verifier_aad(flow), plaintext)
+
+    def open_verifier(self, ciphertext: bytes, flow: FlowPlace) -> bytes:
+        """Opens the same.
+
+        Raises:
+            DecryptFailed: another sign-in's, or altered.
+        """
+        aad = places.verifier_aad(flow)
+        return self._open_server(Layer.SERVER, "oauth-flow", aad, ciphertext)
+
+    def app_secret(self, service: AppPlace, set_at_ms: int, plaintext: bytes) -> tuple[str, bytes]:
+        """Seals the secret of a service's OAuth app; gives (kid, envelope). `service`: its row."""
+        aad = places.app_aad(service, set_at_ms)
+        return self._keyring.active, self._server(Layer.SERVER, "app-secret", aad, plaintext)
+
+    def open_app_secret(self, service: AppPlace, set_at_ms: int, ciphertext: bytes) -> bytes:
+        """Opens the same.
+
+        Raises:
+            DecryptFailed: another service's, set at another time, or altered.
+        """
+        aad = places.app_aad(service, set_at_ms)
+        return self._open_server(Layer.SERVER, "app-secret", aad, ciphertext)
 
     def seal_args(
         self, call_id: str, agent_id: str, member_id: str, plaintext: bytes
@@ -229,11 +272,27 @@ class Sealer:
         return {kid: hmac.digest(keys.subkey(kid, label), data, "sha256") for kid in keys.kids}
 
     def _outer(self, inner: bytes, place: Place, generation: int) -> bytes:
-        return self._server(Layer.OUTER, "outer-wrap", _aad(place, "sealed_ct", generation), inner)
+        return self._server(
+            Layer.OUTER, "outer-wrap", places.connection_aad(place, "sealed_ct", generation), inner
+        )
 
     def _open_outer(self, ciphertext: bytes, place: Place, generation: int) -> bytes:
-        aad = _aad(place, "sealed_ct", generation)
+        aad = places.connection_aad(place, "sealed_ct", generation)
         return self._open_server(Layer.OUTER, "outer-wrap", aad, ciphertext)
+
+    def _deposited(self, record: bytes, seal_public: SealPublic, place: Place) -> bytes:
+        """The inner envelope of a deposit."""
+        ephemeral = X25519PrivateKey.from_private_bytes(self._random.bytes(32))
+        point = ephemeral.public_key().public_bytes_raw()
+        try:
+            shared = ephemeral.exchange(X25519PublicKey.from_public_bytes(seal_public))
+        except ValueError:
+            raise SealPublicForged from None
+        lock = self._deposit_lock(shared, point, seal_public, place)
+        return envelope.seal(lock, _capped(record), self._nonce())
+
+    def _open_flow_outer(self, ciphertext: bytes, flow: FlowPlace) -> bytes:
+        return self._open_server(Layer.OUTER, "outer-wrap", places.flow_aad(flow), ciphertext)
 
     def _server(self, layer: Layer, label: str, aad: Aad, plaintext: bytes) -> bytes:
         kid = self._keyring.active
@@ -267,28 +326,13 @@ class Sealer:
         return Lock(
             HKDF(SHA256(), 32, point + public, info).derive(shared),
             Header(Suite.DEPOSIT, Layer.MEMBER, key_id),
-            _aad(place, "sealed_ct", _DEPOSIT_GENERATION),
+            places.connection_aad(place, "sealed_ct", _DEPOSIT_GENERATION),
             self._install_id,
             point,
         )
 
     def _nonce(self) -> bytes:
         return self._random.bytes(envelope.NONCE_BYTES)
-
-
-def _aad(place: Place, column: str, generation: int) -> Aad:
-    return Aad(
-        "connections",
-        column,
-        place.row_id,
-        place.agent_id,
-        place.member_id,
-        place.connector,
-        place.issuer or "",
-        place.origin,
-        place.placement,
-        generation,
-    )
 
 
 def _key_id(place: Place) -> KeyId:
