@@ -28,7 +28,6 @@ PENDING: Final[dict[str, str]] = {
     "P17": CREDENTIALS,
     "P18": CREDENTIALS,
     "P19": CREDENTIALS,
-    "P20": CREDENTIALS,
     "FC13": CREDENTIALS,
     "PUT /v1/agents/{agent}/services/{service}/credentials": CREDENTIALS,
     "DELETE /v1/agents/{agent}/services/{service}/credentials": CREDENTIALS,
