@@ -32,7 +32,8 @@ _PRINTABLE: Final = bytes(range(0x21, 0x7F))
 class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The plaintext of a connection (security spec, section 2).
 
-    Times in ms; a static token has no issuer.
+    Times in ms; a static token has no issuer. `token_endpoint`, `client_id` and `auth_method` say
+    who we were, and where, when the provider gave the tokens: a refresh goes nowhere else.
     """
 
     v: int
@@ -44,6 +45,9 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     obtained_at: int
     issuer: str | None
     resource: str
+    token_endpoint: str | None = None
+    client_id: str | None = None
+    auth_method: str | None = None
 
     @override
     def __repr__(self) -> str:
@@ -55,11 +59,12 @@ class TokenRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 class Opened:
     """A connection's credential in the clear.
 
-    `is_deposit`: it must be written anew under the key.
+    `details`: the record, read; `is_deposit`: it must be written anew under the key.
     """
 
     token: Secret
     record: Secret
+    details: TokenRecord
     is_deposit: bool
 
 
@@ -166,7 +171,7 @@ class TokenBox:
         except msgspec.DecodeError as error:
             raise DecryptFailed from error
         token = Secret(record.access_token.encode("ascii"))
-        return Opened(token, Secret(plain), suite is Suite.DEPOSIT)
+        return Opened(token, Secret(plain), record, suite is Suite.DEPOSIT)
 
     def _sealed(self, ciphertext: bytes, suite: Suite, key_id: KeyId, generation: int) -> Contents:
         return Contents(
