@@ -2,6 +2,8 @@
 
 import asyncio
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,3 +94,17 @@ def test_the_systems_clock_ids_and_random_bytes() -> None:
     assert len(set(ids)) == 2
     assert all(len(one) == 36 and one[14] == "7" for one in ids)
     assert len(SystemRandom().bytes(32)) == 32
+
+
+@pytest.mark.requirement("P4")
+def test_a_crash_of_the_daemon_leaves_no_memory_behind() -> None:
+    """Whether the kernel would write a core file: 1 before, 0 once the daemon has begun."""
+    script = (
+        "import ctypes; from wicketd import daemon; libc = ctypes.CDLL(None);"
+        "before = libc.prctl(3, 0, 0, 0, 0); daemon._never_dump();"
+        "print(before, libc.prctl(3, 0, 0, 0, 0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
+    )
+    assert done.stdout.split() == ["1", "0"]

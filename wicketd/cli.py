@@ -5,7 +5,6 @@ nothing.
 """
 
 import importlib
-import logging
 import os
 import sys
 import traceback
@@ -18,6 +17,7 @@ from typing import Annotated, Final
 import typer
 
 from wicketd import config as configuration
+from wicketd import logs
 from wicketd.config import Config
 from wicketd.domain.errors import (
     ConfigInvalid,
@@ -71,8 +71,7 @@ def serve(
         settings, file = _load(config)
         if keyring is not None:
             settings = _with_keyring(settings, keyring)
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(name)s: %(message)s")
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it greets once a listener
+        logs.begin()
         importlib.import_module("wicketd.daemon").run(settings, file, dict(os.environ))
 
 

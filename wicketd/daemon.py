@@ -5,6 +5,7 @@ audit key and database have been found good (security spec, sections 1 and 11).
 """
 
 import asyncio
+import ctypes
 import gc
 import grp
 import ipaddress
@@ -38,6 +39,7 @@ STACK_BYTES: Final = 8 * 1024 * 1024
 ADMIN_CONNECTIONS: Final = 32
 ADMIN_BODY: Final = 2 * 1024 * 1024
 """Above the API's own cap, so that its answer has the contract's shape."""
+_PR_SET_DUMPABLE: Final = 4
 _GC_THRESHOLDS: Final = (10_000, 20, 20)
 """A call leaves hundreds of objects and no cycles: with the interpreter's (700, 10, 10) looking for
 some cost a tenth of it (measured)."""
@@ -104,6 +106,7 @@ def run(config: Config, file: Path | None, environ: dict[str, str]) -> None:
         ConfigInvalid: an address, group or connector file is refused.
     """
     _deep_stack()
+    _never_dump()
     keys = read_keys(config, environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, file, keys, environ))
@@ -127,6 +130,7 @@ async def _serve(config: Config, file: Path | None, keys: Keys, environ: dict[st
     daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
     try:
         await daemon.start()
+        _settle_heap()
         listeners = _listeners(config, daemon, given)
         _LOG.info("MCP clients connect to %s/mcp", config.url)
         await server.serve(
@@ -159,6 +163,17 @@ def _deep_stack() -> None:
     if soft != resource.RLIM_INFINITY and soft < STACK_BYTES:
         message = f"The stack limit is {soft // 1024} KiB; policies need 8 MiB."
         raise ConfigInvalid(message, hint='Start with "ulimit -s 8192", or LimitSTACK=16M.')
+
+
+def _never_dump() -> None:
+    """Keeps keys and tokens out of core files and away from debuggers of the same user.
+
+    The unit's LimitCORE=0 is not enough: a piped core pattern ignores it, `ptrace` too.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        message = f"The process cannot be made undumpable: {os.strerror(ctypes.get_errno())}."
+        raise ConfigInvalid(message, hint="Allow the prctl system call to the daemon.")
 
 
 def _settings(config: Config, file: Path | None, environ: Mapping[str, str]) -> Settings:

@@ -1,6 +1,7 @@
 """Every module lies in a package of the house, says what it is, and is named by a noun for it."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -75,3 +76,18 @@ def test_the_test_tree_has_no_init() -> None:
     assert not [
         path for path in SOURCES if path.startswith("tests/") and path.endswith("__init__.py")
     ]
+
+
+def test_no_private_function_is_left_without_a_caller() -> None:
+    """A function that nobody calls is a part that somebody forgot to wire."""
+    forgotten = []
+    for path in PRODUCT:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        forgotten += [
+            f"{path}: {node.name}"
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and re.fullmatch(r"_[a-z]\w*", node.name)
+            and len(re.findall(rf"\b{node.name}\b", text)) == 1
+        ]
+    assert not forgotten
