@@ -10,6 +10,7 @@ from wicketd.domain.errors import Malformed
 from wicketd.oauth import register
 from wicketd.oauth.discovery import AuthorizationServer
 from wicketd.oauth.register import Way
+from wicketd.oauth.token import ClientAuth
 from wicketd.vault.secret import Secret
 
 BARE = AuthorizationServer(
@@ -30,7 +31,7 @@ def way(
     return register.way(server, has_client=has_client, is_preregistered=pre, document=document)
 
 
-def read(status: int = 201, server: AuthorizationServer = OPEN, **fields: Any) -> register.Client:
+def read(status: int = 201, server: AuthorizationServer = OPEN, **fields: Any) -> ClientAuth:
     """Reads a registration's answer."""
     return register.read_answer(status, msgspec.json.encode(fields), server, Secret)
 
@@ -50,7 +51,7 @@ def test_where_the_file_wants_an_admins_app_nothing_is_registered() -> None:
 
 
 def test_a_registration_asks_for_exactly_what_a_flow_needs() -> None:
-    assert msgspec.json.decode(register.request(OPEN, REDIRECT, ("a", "b"))) == {
+    assert register.registration(OPEN, REDIRECT, ("a", "b")) == {
         "client_name": "Wicket",
         "redirect_uris": [REDIRECT],
         "grant_types": ["authorization_code", "refresh_token"],
@@ -62,8 +63,7 @@ def test_a_registration_asks_for_exactly_what_a_flow_needs() -> None:
 
 
 def test_on_loopback_the_application_is_native_and_a_secret_is_taken_if_there_must_be_one() -> None:
-    body = register.request(BARE, "http://127.0.0.1:8650/oauth/callback/notes", ())
-    fields = msgspec.json.decode(body)
+    fields = register.registration(BARE, "http://127.0.0.1:8650/oauth/callback/notes", ())
     assert fields["application_type"] == "native"
     assert fields["token_endpoint_auth_method"] == "client_secret_basic"
     assert "scope" not in fields

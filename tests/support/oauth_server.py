@@ -114,6 +114,8 @@ class AuthorizationServer:
         """Overrides of the metadata document; None removes a member."""
         self.documents: dict[str, web.Response] = {}
         """Paths answered from here before anything else."""
+        self.slow: set[str] = set()
+        """Paths that answer only once `before_redeeming` is set."""
         self.before_redeeming = asyncio.Event()
         self.after_redeeming = asyncio.Event()
         self.before_redeeming.set()
@@ -178,6 +180,8 @@ class AuthorizationServer:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers any request."""
         self.requests.append((request.method, request.path))
+        if request.path in self.slow:
+            await self.before_redeeming.wait()
         if request.path in self.documents:
             return self.documents[request.path]
         if request.path.startswith("/.well-known/"):

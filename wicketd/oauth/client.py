@@ -31,6 +31,23 @@ _LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _GET: Final = MappingProxyType({"Accept": "application/json", "Accept-Encoding": "identity"})
 _POST_JSON: Final = MappingProxyType({**_GET, "Content-Type": "application/json"})
 
+_HELLO_HEADERS: Final = MappingProxyType(
+    {**_POST_JSON, "Accept": "application/json, text/event-stream"}
+)
+_HELLO: Final = msgspec.json.encode(
+    {
+        "jsonrpc": "2.0",
+        "id": 0,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "wicket", "version": "1"},
+        },
+    }
+)
+"""Enough for a server to say that it wants a token; the session that others open is not used."""
+
 
 class OAuthHttp:
     """Requests to authorization servers and for the metadata of upstreams."""
@@ -79,6 +96,26 @@ class OAuthHttp:
         """
         body = msgspec.json.encode(document)
         return await self._ask("POST", url, _POST_JSON, body, ANSWER_BYTES_MAX, None)
+
+    async def challenge(self, url: str, guard: Guard) -> tuple[str, ...]:
+        """Asks an MCP server for a session without a token; gives the challenges of its 401.
+
+        Empty for any other answer. The body is not read.
+
+        Raises:
+            Unreachable, TimedOut, Malformed: no answer.
+        """
+        endpoint = self._client.endpoint(url, guard)
+        try:
+            async with asyncio.timeout(self._read_s):
+                response = await endpoint.request("POST", _HELLO_HEADERS, _HELLO)
+        except TimeoutError as error:
+            raise TimedOut("The server did not answer in time.") from error
+        try:
+            values = response.headers.getall("WWW-Authenticate", ())
+            return tuple(values) if response.status == 401 else ()
+        finally:
+            response.close()
 
     def discovery(self, guard: Guard, origin: str) -> "Discovery":
         """A run of at most five fetches; `guard` holds for the upstream's `origin` only."""

@@ -15,6 +15,7 @@ import msgspec
 
 from wicketd.domain.errors import Malformed
 from wicketd.net.addresses import is_loopback_host
+from wicketd.oauth.answers import json_object
 from wicketd.oauth.challenge import is_scope
 
 URL_CHARACTERS_MAX: Final = 2_048
@@ -266,8 +267,8 @@ def _covers(resource: str, upstream_url: str) -> bool:
 
 def _decoded(body: bytes, form: Any, what: str) -> Any:
     try:
-        return msgspec.json.decode(body, type=form)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        return msgspec.convert(json_object(body), form)
+    except ValueError as error:  # of msgspec as well
         raise Malformed(f"The metadata of the {what} cannot be read.") from error
 
 

@@ -6,7 +6,6 @@ Source: security spec, 6.2; RFC 7591; draft-ietf-oauth-client-id-metadata-docume
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,15 +13,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 from wicketd.domain.errors import Malformed
+from wicketd.domain.json import JsonObject
 from wicketd.domain.secret import SecretBytes
 from wicketd.net.addresses import is_loopback_host
+from wicketd.oauth.answers import json_object
 from wicketd.oauth.discovery import AuthorizationServer
+from wicketd.oauth.token import AuthMethod, ClientAuth
 
 CLIENT_NAME: Final = "Wicket"
 DOCUMENT_PATH: Final = "/oauth/client.json"
-BASIC: Final = "client_secret_basic"
-POST: Final = "client_secret_post"
-NONE: Final = "none"
 _CLIENT_ID_CHARACTERS_MAX: Final = 2_048
 _SECRET_CHARACTERS_MAX: Final = 4_096
 
@@ -34,15 +33,6 @@ class Way(StrEnum):
     DOCUMENT = "document"
     DYNAMIC = "dynamic"
     ASK_ADMIN = "ask_admin"
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who we are at one issuer. `method`: how the secret is shown at the token endpoint."""
-
-    client_id: str
-    secret: SecretBytes | None
-    method: str
 
 
 class _Answer(msgspec.Struct, frozen=True):
@@ -75,27 +65,29 @@ def way(
     return Way.ASK_ADMIN
 
 
-def method_for(server: AuthorizationServer, *, has_secret: bool) -> str:
+def method_for(server: AuthorizationServer, *, has_secret: bool) -> AuthMethod:
     """How a client shows itself at the token endpoint.
 
     Raises:
         Malformed: the provider offers none of the ways that we speak.
     """
     if not has_secret:
-        return NONE
-    for method in (BASIC, POST):
+        return AuthMethod.NONE
+    for method in (AuthMethod.BASIC, AuthMethod.POST):
         if method in server.auth_methods:
             return method
     raise Malformed("The provider takes client secrets in no way that Wicket speaks.")
 
 
-def request(server: AuthorizationServer, redirect_uri: str, scopes: tuple[str, ...]) -> bytes:
-    """The body of a dynamic registration, JSON (RFC 7591, 2).
+def registration(
+    server: AuthorizationServer, redirect_uri: str, scopes: tuple[str, ...]
+) -> JsonObject:
+    """The document of a dynamic registration (RFC 7591, 2).
 
     A public client is asked for where the provider knows them: no secret, nothing to keep.
     """
-    has_secret = NONE not in server.auth_methods
-    fields = {
+    has_secret = AuthMethod.NONE not in server.auth_methods
+    fields: JsonObject = {
         "client_name": CLIENT_NAME,
         "redirect_uris": [redirect_uri],
         "grant_types": ["authorization_code", "refresh_token"],
@@ -105,12 +97,12 @@ def request(server: AuthorizationServer, redirect_uri: str, scopes: tuple[str, .
     }
     if scopes:
         fields["scope"] = " ".join(scopes)
-    return msgspec.json.encode(fields)
+    return fields
 
 
 def read_answer(
     status: int, body: bytes, server: AuthorizationServer, wrap: Callable[[bytes], SecretBytes]
-) -> Client:
+) -> ClientAuth:
     """The client that a dynamic registration made (RFC 7591, 3.2.1). `wrap`: makes a secret.
 
     Raises:
@@ -119,20 +111,23 @@ def read_answer(
     if status not in {200, 201}:
         raise Malformed("The provider refused to register Wicket as a client.")
     try:
-        answer = msgspec.json.decode(body, type=_Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Malformed("The provider's answer to the registration cannot be read.") from error
+        answer = msgspec.convert(json_object(body), _Answer)
+    except ValueError:
+        # The error would quote the answer, which holds a secret.
+        raise Malformed("The provider's answer to the registration cannot be read.") from None
     if not is_client_id(answer.client_id):
         raise Malformed("The provider registered Wicket under an unusable client id.")
     text = answer.client_secret or None
-    if answer.token_endpoint_auth_method == NONE:
+    if answer.token_endpoint_auth_method == AuthMethod.NONE:
         text = None
     if text is not None and not is_secret(text):
         raise Malformed("The provider gave Wicket an unusable client secret.")
     method = method_for(server, has_secret=text is not None)
     if answer.token_endpoint_auth_method not in {None, method}:
         raise Malformed("The provider registered Wicket for a way to authenticate it never listed.")
-    return Client(answer.client_id, None if text is None else wrap(text.encode("ascii")), method)
+    return ClientAuth(
+        answer.client_id, None if text is None else wrap(text.encode("ascii")), method
+    )
 
 
 def document(url: str, redirect_uris: tuple[str, ...]) -> bytes:
@@ -144,7 +139,7 @@ def document(url: str, redirect_uris: tuple[str, ...]) -> bytes:
             "redirect_uris": list(redirect_uris),
             "grant_types": ["authorization_code", "refresh_token"],
             "response_types": ["code"],
-            "token_endpoint_auth_method": NONE,
+            "token_endpoint_auth_method": AuthMethod.NONE,
         }
     )
 
