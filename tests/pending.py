@@ -23,7 +23,6 @@ PENDING: Final[dict[str, str]] = {
     "P9": CREDENTIALS,
     "P13": CREDENTIALS,
     "P14": CREDENTIALS,
-    "P15": CREDENTIALS,
     "P16": CREDENTIALS,
     "P17": CREDENTIALS,
     "P18": CREDENTIALS,
