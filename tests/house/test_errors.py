@@ -1,4 +1,4 @@
-"""The error tree is the one its docstring draws, and the admin API maps all of it."""
+"""The error tree is the one its docstring draws, and admin API and portal map all of it."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from wicketd.admin.errors import CODES, code_of
 from wicketd.api.errors import STATUS
 from wicketd.domain import errors
 from wicketd.domain.errors import ErrorCode, Fatal, WicketError
+from wicketd.portal.errors import INTERNAL, ROWS, row_of
 
 
 def subclasses(kind: type[WicketError]) -> Iterator[type[WicketError]]:
@@ -52,6 +53,16 @@ def test_the_admin_api_maps_every_error(kind: type[WicketError]) -> None:
     assert branch in CODES
     assert code_of(kind) in STATUS
     assert (code_of(kind) == "internal") is issubclass(kind, Fatal)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_portal_maps_every_error(kind: type[WicketError]) -> None:
+    branch = next(base for base in kind.__mro__ if WicketError in base.__bases__)
+    assert branch in ROWS
+    status, title = row_of(kind)
+    assert 400 <= status < 600
+    assert title
+    assert (status == INTERNAL.status) is issubclass(kind, Fatal)
 
 
 def test_every_code_that_the_admin_api_maps_to_is_a_word_of_the_tree() -> None:

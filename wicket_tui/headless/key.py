@@ -9,9 +9,9 @@ from wicket_tui.headless.arguments import AgentArg, MemberArg, ReasonOpt
 from wicket_tui.headless.command import Shell, command, noun
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, table
-from wicket_tui.headless.snippets import CLIENTS, PLACES, snippets
 from wicket_tui.headless.stdin import InputFailed, confirmed, secret
 from wicketd.api import endpoints
+from wicketd.api.snippets import CLIENTS, PLACES, snippets
 from wicketd.api.types import members
 from wicketd.api.types.listing import Empty
 

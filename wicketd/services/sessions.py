@@ -15,7 +15,7 @@ from wicketd.domain.agents import Agent, SessionScope
 from wicketd.domain.audit import Entry, admin_entry
 from wicketd.domain.calls import Call
 from wicketd.domain.errors import NotFound
-from wicketd.domain.ids import AgentId, ToolSessionId
+from wicketd.domain.ids import AgentId, MemberId, ToolSessionId
 from wicketd.domain.lifecycle import take
 from wicketd.domain.policies import COUNTED_DENIALS, Decision
 from wicketd.domain.ports import Clock, Database, Ids, Journal, Tx
@@ -114,6 +114,11 @@ class ToolSessions:
             return merged
         return [session for session in merged if (session.terminated_at is None) == active]
 
+    async def of_member(self, agent_id: AgentId, member_id: MemberId) -> Sequence[ToolSession]:
+        """The member's newest 50 sessions with their counts; running ones as they stand."""
+        stored = await self._db.all(rows.of_member(agent_id, member_id))
+        return [self._by_id.get(one.id) or await self._counted(one) for one in stored]
+
     async def get(self, agent: Agent, session_id: str) -> ToolSession:
         """One session with its counts.
 
@@ -126,9 +131,7 @@ class ToolSessions:
         stored = await self._db.one(rows.by_id(agent.id, session_id))
         if stored is None:
             raise NotFound(f"No tool session {session_id} on agent {agent.key}.")
-        for kind, name, count in await self._db.all(rows.counts(stored.id)):
-            _counts_of(stored, kind)[name] = count
-        return stored
+        return await self._counted(stored)
 
     async def reset(self, actor: Actor, agent: Agent, session_id: str) -> ToolSession:
         """Ends a session at once; the client goes on from zero.
@@ -167,6 +170,11 @@ class ToolSessions:
     def running(self, agent_id: AgentId) -> int:
         """How many sessions of the agent are active."""
         return sum(session.agent_id == agent_id for session in self._by_id.values())
+
+    async def _counted(self, stored: ToolSession) -> ToolSession:
+        for kind, name, count in await self._db.all(rows.counts(stored.id)):
+            _counts_of(stored, kind)[name] = count
+        return stored
 
     def _start(self, call: Call, candidate: SessionCandidate, mac: bytes) -> ToolSession:
         caller = call.caller

@@ -75,6 +75,16 @@ def of_agent(agent_id: AgentId, state: MemberState | None = None) -> Query[Membe
     )
 
 
+def memberships(account_id: AccountId) -> Query[Member]:
+    """Memberships of an account that have not ended, over all agents, oldest first."""
+    return Query(
+        f"{_SELECT} WHERE m.agent_id IN (SELECT id FROM agents) AND m.account_id = ? "
+        f"AND {_LIVE} ORDER BY m.id",
+        (account_id,),
+        read,
+    )
+
+
 def insert(member: Member) -> Statement:
     """Adds a member without labels; `Conflict` when the agent has this person already."""
     return Statement(

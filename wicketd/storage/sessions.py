@@ -53,6 +53,15 @@ def of_agent(agent_id: AgentId, limit: int = 500) -> Query[ToolSession]:
     )
 
 
+def of_member(agent_id: AgentId, member_id: MemberId, limit: int = 50) -> Query[ToolSession]:
+    """Sessions of one member, newest activity first."""
+    return Query(
+        f"{_SELECT} WHERE agent_id = ? AND member_id = ? ORDER BY last_activity_at DESC LIMIT ?",
+        (agent_id, member_id, limit),
+        read,
+    )
+
+
 def by_id(agent_id: AgentId, session_id: str) -> Query[ToolSession]:
     """One session of the agent."""
     return Query(f"{_SELECT} WHERE id = ? AND agent_id = ?", (session_id, agent_id), read)

@@ -6,7 +6,7 @@ import tomllib
 
 import pytest
 
-from wicket_tui.headless.snippets import CLIENTS, PLACES, snippets
+from wicketd.api.snippets import CLIENTS, PLACES, snippets
 
 URL = "https://wicket.example/mcp"
 
