@@ -21,7 +21,7 @@ from wicketd.audit.export import Csv, Jsonl
 from wicketd.audit.journal import Journal
 from wicketd.config import Config
 from wicketd.connectors import catalogue
-from wicketd.domain.calls import FrontRequest, Reply
+from wicketd.domain.calls import Caller, FrontRequest, Reply
 from wicketd.domain.health import Settings
 from wicketd.domain.ids import AgentId, KeyId, MemberId
 from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
@@ -183,7 +183,7 @@ async def _compose(  # the whole of what a daemon is made of
         ),
     )
     front, hub = _front(config, system, rooms, lists)
-    ports = _ports(system, rooms, calls, lists)
+    ports = _ports(config, system, rooms, calls, lists)
 
     async def handle(request: FrontRequest, visitor: Front) -> Reply:
         return await handle_call(request, ports, front, visitor)
@@ -325,7 +325,7 @@ def _lists(config: Config, system: System, rooms: _Rooms, services: Services) ->
         late=late,
     )
     listings = Listings(rooms.kept.snapshots, reach, system.clock, system.spawn)
-    return MemberLists(listings, _no_portal, name_max=config.mcp.tool_name_max)
+    return MemberLists(listings, _portal(config), name_max=config.mcp.tool_name_max)
 
 
 def _front(
@@ -348,7 +348,9 @@ def _front(
     return front, hub
 
 
-def _ports(system: System, rooms: _Rooms, calls: Calls, lists: MemberLists) -> Ports:
+def _ports(
+    config: Config, system: System, rooms: _Rooms, calls: Calls, lists: MemberLists
+) -> Ports:
     return Ports(
         callers=rooms.kept.callers,
         gate=Gate(calls),
@@ -358,13 +360,17 @@ def _ports(system: System, rooms: _Rooms, calls: Calls, lists: MemberLists) -> P
         lists=lists,
         clock=system.clock,
         ids=system.ids,
-        portal=_no_portal,
+        portal=_portal(config),
     )
 
 
-def _no_portal(_service: str) -> str | None:
-    """Members connect by an admin's command until there is a portal."""
-    return None
+def _portal(config: Config) -> Callable[[Caller, str], str | None]:
+    """Where a member connects a service; a local one by an admin's command, so nowhere."""
+
+    def page(caller: Caller, _service: str) -> str | None:
+        return None if caller.member.is_local else f"{config.url}/agents/{caller.agent.id}"
+
+    return page
 
 
 def _called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:

@@ -38,7 +38,7 @@ def lists_of(calling: Calling, *, portal: str | None = None, name_max: int = 48)
         OneServer(), state.connections.unlock, state.services.observe, lambda _agent, _key: None
     )
     listings = Listings(state.snapshots, reach, state.clock, Tasks())
-    return MemberLists(listings, lambda _service: portal, name_max=name_max)
+    return MemberLists(listings, lambda _caller, _service: portal, name_max=name_max)
 
 
 async def test_tools_are_listed_under_their_front_names(calling: Calling) -> None:

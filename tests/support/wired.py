@@ -132,7 +132,9 @@ async def open_wired(directory: Path, *, portal: str | None = None) -> AsyncIter
             lambda _agent, _service: None,
         )
         lists = MemberLists(
-            Listings(state.snapshots, reach, state.clock, tasks), lambda _: portal, name_max=48
+            Listings(state.snapshots, reach, state.clock, tasks),
+            lambda _caller, _service: portal,
+            name_max=48,
         )
         ports = Ports(
             callers=calling.callers,
@@ -143,7 +145,7 @@ async def open_wired(directory: Path, *, portal: str | None = None) -> AsyncIter
             lists=lists,
             clock=state.clock,
             ids=state.desk.ids,
-            portal=lambda _: portal,
+            portal=lambda _caller, _service: portal,
         )
         desk, _, _ = make_desk(ScriptedLists(), FrontClock(), tasks)
         yield Wired(calling, server, upstream, ports, desk, RecordingFront())

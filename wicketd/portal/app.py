@@ -227,9 +227,8 @@ class PortalApp:
             return
         if visitor is None:
             raise Unauthenticated("You are signed out. Sign in, then open the page again.")
-        owes = self._uses.owes_factor(visitor) or self._uses.must_enrol(visitor)
-        if needed is Auth.COMPLETE and owes:
-            raise SecondFactorNeeded("Enter a code of your second factor first.")
+        if needed is Auth.COMPLETE:
+            self._uses.factors.admit(visitor)
 
     async def _form(self, scope: Any, receive: Any, known: _Known) -> Mapping[str, str]:
         """The fields of a form that is ours.
@@ -273,7 +272,7 @@ class PortalApp:
         """What every template may use. Without cookies read, no form has a token."""
         visitor = known.visitor if known is not None else None
         is_complete = visitor is not None and not (
-            self._uses.owes_factor(visitor) or self._uses.must_enrol(visitor)
+            self._uses.factors.must_prove(visitor) or self._uses.factors.must_enrol(visitor)
         )
 
         def csrf(form: str) -> str:

@@ -5,9 +5,9 @@ The Protocols are the parts of the services that this surface may call, and no m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from wicketd.domain.accounts import InviteState, Visitor, WebSession
+from wicketd.domain.accounts import Visitor, WebSession
 from wicketd.domain.members import Member
 from wicketd.domain.ports import Clock
 from wicketd.domain.secret import SecretBytes
@@ -91,14 +91,14 @@ class SecondFactorPort(Protocol):
         """Starts the set-up."""
 
     async def confirm(
-        self, visitor: Visitor, code: str
+        self, visitor: Visitor, code: str, ip: str, user_agent: str
     ) -> tuple[NewSession, Sequence[SecretBytes]]:
         """Ends the set-up and gives ten backup codes."""
 
-    async def check(self, visitor: Visitor, code: str) -> NewSession:
+    async def check(self, visitor: Visitor, code: str, ip: str, user_agent: str) -> NewSession:
         """Checks a code of the app or a backup code."""
 
-    async def new_codes(self, visitor: Visitor, code: str) -> Sequence[SecretBytes]:
+    async def new_codes(self, visitor: Visitor, code: str, ip: str) -> Sequence[SecretBytes]:
         """Replaces the backup codes."""
 
 
@@ -113,10 +113,6 @@ class InvitationPort(Protocol):
     def email(self) -> str:
         """For which address."""
 
-    @property
-    def state(self) -> InviteState:
-        """Only an open one can be accepted."""
-
 
 class ListedInvitation(Protocol):
     """An open invitation in the list of agents."""
@@ -126,12 +122,25 @@ class ListedInvitation(Protocol):
         """To which agent."""
 
     @property
-    def token(self) -> str:
+    def token(self) -> SecretBytes:
         """What accepting it takes."""
 
 
-class InvitesPort(Protocol):
-    """`services.invites.Invites`."""
+class FactorsPort(Protocol):
+    """`services.factor_rules.FactorRules`."""
+
+    def must_enrol(self, visitor: Visitor) -> bool:
+        """Whether a second factor has to be set up before anything else."""
+
+    def must_prove(self, visitor: Visitor) -> bool:
+        """Whether the session has not shown the second factor of its account."""
+
+    def admit(self, visitor: Visitor) -> None:
+        """Lets a fully signed-in visitor pass."""
+
+
+class JoiningPort(Protocol):
+    """`services.joining.Joining`."""
 
     async def show(self, token: str) -> InvitationPort:
         """What the link is for."""
@@ -253,7 +262,6 @@ class Shown:
     """Settings that pages depend on. `url`: the portal's own, without a slash at its end."""
 
     url: str
-    require_mfa: Literal["off", "key", "always"]
 
     @property
     def mcp_url(self) -> str:
@@ -268,7 +276,8 @@ class UseCases:
     signin: SignInPort
     sessions: SessionsPort
     second_factor: SecondFactorPort
-    invites: InvitesPort
+    joining: JoiningPort
+    factors: FactorsPort
     keys: KeysPort
     recent: RecentPort
     connections: ConnectionsPort
@@ -277,12 +286,3 @@ class UseCases:
     own: Own
     clock: Clock
     shown: Shown
-
-    def must_enrol(self, visitor: Visitor) -> bool:
-        """Whether a second factor has to be set up before anything else."""
-        is_forced = self.signin.mail_off or self.shown.require_mfa == "always"
-        return is_forced and not visitor.account.has_totp
-
-    def owes_factor(self, visitor: Visitor) -> bool:
-        """Whether the session has not shown the second factor of its account."""
-        return visitor.account.has_totp and visitor.session.mfa_at is None

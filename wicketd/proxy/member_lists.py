@@ -5,6 +5,7 @@ merges. Source: protocol spec, 3.2 and 3.3.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from wicketd.domain.calls import Answer, Caller
 from wicketd.domain.catalogue import Connector
@@ -41,11 +42,11 @@ class UpstreamTools:
 class MemberLists:
     """Implements the front's `ListPort`.
 
-    `portal`: where a member connects a service, if anywhere.
+    `portal`: where the caller's member connects a service, if anywhere.
     """
 
     def __init__(
-        self, listings: Listings, portal: Callable[[str], str | None], *, name_max: int
+        self, listings: Listings, portal: Callable[[Caller, str], str | None], *, name_max: int
     ) -> None:
         self._listings = listings
         self._portal = portal
@@ -53,7 +54,7 @@ class MemberLists:
 
     async def list_tools(self, caller: Caller) -> lists.ListView:
         """The tools that the caller's member may see, under their front names, in order."""
-        listed = await self._listings.of(caller, self._portal)
+        listed = await self._listings.of(caller, partial(self._portal, caller))
         return lists.merge(
             listed.catalogues, listed.shown, listed.unavailable, name_max=self._name_max
         )
@@ -68,7 +69,7 @@ class MemberLists:
 
     async def status(self, caller: Caller) -> Answer:
         """The result of `wicket__status`."""
-        listed = await self._listings.of(caller, self._portal)
+        listed = await self._listings.of(caller, partial(self._portal, caller))
         missing = {str(note["service"]): note for note in listed.unavailable}
         services: list[JsonObject] = []
         for key in listed.enabled:

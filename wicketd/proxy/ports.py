@@ -36,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Implements `domain.ports.CallPorts`. `portal`: where a member connects a service."""
+    """Implements `domain.ports.CallPorts`. `portal`: where a caller connects a service."""
 
     callers: Callers
     gate: Gate
@@ -46,7 +46,7 @@ class Ports:
     lists: MemberLists
     clock: Clock
     ids: Ids
-    portal: Callable[[str], str | None]
+    portal: Callable[[Caller, str], str | None]
 
     async def identify(self, request: FrontRequest) -> Caller | Refusal:
         """See `services.callers`."""
@@ -102,7 +102,7 @@ class Ports:
         if call.service == BUILT_IN_KEY:
             return NOTHING
         opened = await self.unlock(call.caller, call.service)
-        return self._with_portal(opened) if isinstance(opened, Failure) else opened
+        return self._with_portal(call.caller, opened) if isinstance(opened, Failure) else opened
 
     async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
         """Forwards the decided value; a bug in here is logged where its call is known."""
@@ -126,11 +126,10 @@ class Ports:
             return Failure(OutcomeStatus.UNREACHABLE, gone)
         tool = snapshot.tools.get((call.service, call.name))
         answer = await self.upstreams.send(call, credential, front, connector, tool)
-        return self._with_portal(answer) if isinstance(answer, Failure) else answer
+        return self._with_portal(call.caller, answer) if isinstance(answer, Failure) else answer
 
-    def _with_portal(self, failure: Failure) -> Failure:
-        service = failure.refusal.values.get("service", "")
-        url = self.portal(service)
+    def _with_portal(self, caller: Caller, failure: Failure) -> Failure:
+        url = self.portal(caller, failure.refusal.values.get("service", ""))
         if url is None or "portal" in failure.refusal.values:
             return failure
         values = {**failure.refusal.values, "portal": url}

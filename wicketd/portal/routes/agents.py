@@ -22,9 +22,13 @@ DONE: Final = {
 async def cards(uses: UseCases, ask: Ask) -> Answer:
     """One card an agent, with its state and next step; open invitations above."""
     visitor = ask.who()
+    invitations = [
+        (one.agent_name, one.token.reveal().decode("ascii"))
+        for one in await uses.joining.open_for(visitor)
+    ]
     values = {
         "agents": await uses.own.agents(visitor),
-        "invitations": await uses.invites.open_for(visitor),
+        "invitations": invitations,
         "done": DONE.get(ask.query.get("done", "")),
         "here": "agents",
     }

@@ -31,7 +31,11 @@ async def start(uses: UseCases, ask: Ask) -> Answer:
 
 async def callback(uses: UseCases, ask: Ask) -> Answer:
     """Redeems what the provider sent back and asks whether to keep it."""
-    if ask.visitor is None or uses.owes_factor(ask.visitor) or uses.must_enrol(ask.visitor):
+    if (
+        ask.visitor is None
+        or uses.factors.must_prove(ask.visitor)
+        or uses.factors.must_enrol(ask.visitor)
+    ):
         message = "This browser did not start that connection, so nothing was connected. "
         raise Forbidden(message + "Sign in here, then connect the service from your agent's page.")
     if len(ask.raw_query) > MAX_QUERY:

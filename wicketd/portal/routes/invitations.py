@@ -2,17 +2,13 @@
 
 from urllib.parse import urlencode
 
-from wicketd.domain.accounts import InviteState
-from wicketd.domain.errors import Gone
 from wicketd.portal.pages import Answer, Ask, Page, Redirect
 from wicketd.portal.usecases import UseCases
 
 
 async def show(uses: UseCases, ask: Ask) -> Answer:
     """Shows agent and invited address; whoever is signed in as that address may accept."""
-    invitation = await uses.invites.show(ask.params["token"])
-    if invitation.state is not InviteState.OPEN:
-        raise Gone("This invitation can no longer be accepted. Ask for a new one.")
+    invitation = await uses.joining.show(ask.params["token"])
     visitor = ask.visitor
     is_other = visitor is not None and visitor.account.email != invitation.email
     values = {
@@ -26,11 +22,11 @@ async def show(uses: UseCases, ask: Ask) -> Answer:
 
 async def accept(uses: UseCases, ask: Ask) -> Answer:
     """Makes the visitor a member that waits for approval."""
-    member = await uses.invites.accept(ask.who(), ask.params["token"])
+    member = await uses.joining.accept(ask.who(), ask.params["token"])
     return Redirect(f"/agents/{member.agent_id}?done=joined")
 
 
 async def accept_listed(uses: UseCases, ask: Ask) -> Answer:
     """The same from the list of agents, where open invitations stand."""
-    member = await uses.invites.accept(ask.who(), ask.field("invitation"))
+    member = await uses.joining.accept(ask.who(), ask.field("invitation"))
     return Redirect(f"/agents/{member.agent_id}?done=joined")

@@ -35,7 +35,7 @@ async def check(uses: UseCases, ask: Ask) -> Answer:
     email = ask.field("email")[:_EMAIL_MAX]
     try:
         if ask.visitor is not None:
-            session = await uses.second_factor.check(ask.visitor, code)
+            session = await uses.second_factor.check(ask.visitor, code, ask.ip, ask.user_agent)
         elif uses.signin.mail_off:
             session = await uses.signin.sign_in_with_totp(email, code, ask.ip, ask.user_agent)
         else:
@@ -56,7 +56,9 @@ async def confirm(uses: UseCases, ask: Ask) -> Answer:
     """Takes the first code and shows the backup codes, once."""
     onward = own_path(ask.form.get("next", ""), HOME)
     try:
-        session, codes = await uses.second_factor.confirm(ask.who(), ask.field("code"))
+        session, codes = await uses.second_factor.confirm(
+            ask.who(), ask.field("code"), ask.ip, ask.user_agent
+        )
     except Invalid as error:
         return await _setup(uses, ask, onward, problem=error.message)
     return Page("codes.html", _codes(codes, onward, is_first=True), starts=session.token)
@@ -72,7 +74,7 @@ async def ask_codes(_uses: UseCases, ask: Ask) -> Answer:
 async def new_codes(uses: UseCases, ask: Ask) -> Answer:
     """Replaces the backup codes and shows the new ones, once."""
     try:
-        codes = await uses.second_factor.new_codes(ask.who(), ask.field("code"))
+        codes = await uses.second_factor.new_codes(ask.who(), ask.field("code"), ask.ip)
     except Invalid as error:
         return Page("new_codes.html", {"problem": error.message}, 422)
     return Page("codes.html", _codes(codes, "/account", is_first=False))
@@ -81,7 +83,7 @@ async def new_codes(uses: UseCases, ask: Ask) -> Answer:
 async def _setup(uses: UseCases, ask: Ask, onward: str, problem: str | None = None) -> Answer:
     visitor = ask.who()
     if visitor.account.has_totp:
-        return Redirect("/signin/mfa" if uses.owes_factor(visitor) else "/account")
+        return Redirect("/signin/mfa" if uses.factors.must_prove(visitor) else "/account")
     enrolment = await uses.second_factor.begin(visitor)
     secret = enrolment.secret_base32.reveal().decode("ascii")
     values = {
@@ -89,7 +91,7 @@ async def _setup(uses: UseCases, ask: Ask, onward: str, problem: str | None = No
         "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
         "onward": onward,
         "problem": problem,
-        "is_forced": uses.must_enrol(visitor),
+        "is_forced": uses.factors.must_enrol(visitor),
         "email": visitor.account.email,
     }
     return Page("setup.html", values, 422 if problem else 200)

@@ -20,7 +20,7 @@ async def home(uses: UseCases, _ask: Ask) -> Answer:
 async def show(uses: UseCases, ask: Ask) -> Answer:
     """Asks for the address."""
     onward = own_path(ask.query.get("next", ""), HOME)
-    if ask.visitor is not None and not uses.owes_factor(ask.visitor):
+    if ask.visitor is not None and not uses.factors.must_prove(ask.visitor):
         return Redirect(onward)
     return page(uses, onward, email=ask.query.get("email", "")[:_EMAIL_MAX])
 
@@ -90,9 +90,9 @@ def started(uses: UseCases, session: NewSession, onward: str) -> Redirect:
     """Goes on with a session that has just begun: to its second factor, or to `onward`."""
     visitor, after = session.visitor, onward
     query = urlencode({"next": onward})
-    if uses.owes_factor(visitor):
+    if uses.factors.must_prove(visitor):
         after = f"/signin/mfa?{query}"
-    elif uses.must_enrol(visitor):
+    elif uses.factors.must_enrol(visitor):
         after = f"/account/mfa/setup?{query}"
     return Redirect(after, starts=session.token)
 
