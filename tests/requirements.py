@@ -53,6 +53,39 @@ FAMILIES: Final[dict[str, tuple[int, str]]] = {
 }
 """Prefix to how many there are and what they are. A test cites them: `requirement("C5")`."""
 
+INCIDENTS: Final[dict[str, str]] = {
+    "CVE-2025-6514": "an authorization endpoint that is a script, a file or a command",
+    "CVE-2026-27124": "a flow started in one browser and finished in another",
+    "CVE-2025-69196": "`resource` in authorize, token and refresh requests",
+    "CVE-2026-32871": "names with path segments",
+    "CVE-2025-68158": "another member's state, a state twice, a state too late",
+    "CVE-2026-27962": "a JWT with its own key, or without a signature, as key, code or token",
+    "CVE-2026-48710": "shapes of Host",
+    "CVE-2026-12773": "garbage where a bearer token belongs",
+    "well-known-bypass": "a path that says .well-known",
+    "CVE-2026-42271": "commands in every field",
+    "CVE-2026-33032": "every route without credentials; every allow-list empty",
+    "GHSA-g53w-w6mj-hrpp": "headers that would move the upstream",
+    "CVE-2025-64443": "a foreign Host or Origin on every route and method",
+    "CVE-2026-25536": "equal ids of many clients on one upstream",
+    "CVE-2026-52870": "one member with another's session, cursor or state",
+    "CVE-2025-53365": "a client that goes away at every byte",
+    "tenant-mix-up": "two members, one service, one tool",
+    "CVE-2026-27826": "headers and arguments that name upstream URLs",
+    "batch-bypass": "a call in a batch",
+    "content-type-bypass": "spellings of Content-Type",
+    "header-body-split": "mirrored headers that differ from the body",
+    "authorization-forwarded": "a canary in every request header",
+    "refresh-to-a-new-issuer": "metadata swapped after sign-in",
+    "connector-re-pointed": "a connector edited to another host",
+    "any-valid-token": "a token query without agent and member",
+    "audit-file-removed": "database or log taken away under load",
+    "tool-rug-pull": "a tool that changes its meaning",
+    "code-brute-force": "guesses at codes",
+    "dns-rebinding": "a name that turns private",
+}
+"""Security specification, section 14: inputs from published CVEs and incidents."""
+
 RULES: Final[tuple[str, ...]] = tuple(
     f"{prefix}{number}" for prefix, (count, _) in FAMILIES.items() for number in range(1, count + 1)
 )

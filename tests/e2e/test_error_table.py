@@ -363,7 +363,7 @@ async def test_step_10_a_tool_that_is_not_in_the_catalogue(gate: Gate, era: Era)
 
 
 @ERAS
-@pytest.mark.requirement("FC19")
+@pytest.mark.requirement("FC19", "tool-rug-pull")
 async def test_step_10_a_tool_that_changed_at_its_server(gate: Gate, era: Era) -> None:
     client = await gate.client(await gate.member(), era)
     gate.desk.tools["drifts"]["inputSchema"]["properties"] = {"text": {"type": "integer"}}

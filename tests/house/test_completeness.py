@@ -12,6 +12,7 @@ from tests.pending import ISSUES, PENDING
 from tests.requirements import (
     COMMANDS,
     ENDPOINTS,
+    INCIDENTS,
     PROMISES,
     RULES,
     citations,
@@ -49,10 +50,13 @@ def test_every_rule_is_cited_by_a_test() -> None:
     compare(RULES, set(citations()), "any requirement() mark")
 
 
+def test_every_incident_is_tried_by_a_test() -> None:
+    compare(INCIDENTS, set(citations()), "any requirement() mark")
+
+
 def test_no_test_cites_an_id_that_the_specification_lacks() -> None:
-    unknown = {
-        name: places for name, places in citations().items() if name not in {*RULES, *PROMISES}
-    }
+    known = {*RULES, *PROMISES, *INCIDENTS}
+    unknown = {name: places for name, places in citations().items() if name not in known}
     assert not unknown
 
 
@@ -83,7 +87,7 @@ def test_every_kind_of_refusal_has_its_row() -> None:
 
 
 def test_an_excuse_names_a_known_entry_and_a_known_release_item() -> None:
-    known = {*PROMISES, *RULES, *ENDPOINTS, *COMMANDS["wicket"], *COMMANDS["wicketd"]}
+    known = {*PROMISES, *RULES, *INCIDENTS, *ENDPOINTS, *COMMANDS["wicket"], *COMMANDS["wicketd"]}
     assert PENDING.keys() <= known
     assert set(PENDING.values()) <= set(ISSUES)
 

@@ -178,7 +178,7 @@ ACTS: Final = (
 )
 
 
-@pytest.mark.requirement("P15")
+@pytest.mark.requirement("P15", "CVE-2026-52870", "tenant-mix-up")
 async def test_two_members_never_meet_in_any_order_of_their_acts(house: House) -> None:
     rng = random.Random(SEED)  # noqa: S311  # which act comes next, no secret
     print(f"WICKET_SEED={SEED}")

@@ -328,7 +328,7 @@ async def test_fc23_without_a_durable_outcome_the_result_is_withheld(gate: Gate)
     await gate.healthy()
 
 
-@pytest.mark.requirement("FC24")
+@pytest.mark.requirement("FC24", "CVE-2026-52870")
 async def test_fc24_another_members_session_or_cursor_does_not_exist(gate: Gate) -> None:
     owner = await gate.client(await gate.member())
     thief = await gate.client(await gate.member())
