@@ -5,11 +5,13 @@ from typing import Annotated
 import typer
 
 from wicket_tui.headless import (
+    account,
     agent,
     audit,
     catalogue,
     connection,
     general,
+    invite,
     key,
     member,
     policy,
@@ -32,8 +34,10 @@ for name, nouns in (
     ("service", service),
     ("catalogue", catalogue),
     ("member", member),
+    ("invite", invite),
     ("key", key),
     ("connection", connection),
+    ("account", account),
     ("policy", policy),
     ("session", session),
     ("audit", audit),

@@ -25,6 +25,7 @@ from wicketd.domain.calls import Caller, FrontRequest, Reply
 from wicketd.domain.health import Settings
 from wicketd.domain.ids import AgentId, KeyId, MemberId
 from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
+from wicketd.entrance import entrance, settings_of
 from wicketd.net.client import GuardedClient
 from wicketd.policy.child import PolicyChild
 from wicketd.policy.selftest import self_test
@@ -194,9 +195,18 @@ async def _compose(  # the whole of what a daemon is made of
         lambda: "degraded" if status.is_degraded else "ok",
         around=Surroundings(rooms.presences, system.clock, system.spawn),
     )
+    enter = entrance(
+        rooms.kept.desk,
+        rooms.sealer,
+        system.random,
+        system.spawn,
+        settings_of(config, system.clock, system.ids),
+    )
     uses = UseCases(
         agents=Agents(rooms.kept.desk, rooms.sets),
         members=Members(rooms.kept.desk, rooms.sets),
+        invites=enter.invites,
+        accounts=enter.accounts,
         keys=MemberKeys(
             rooms.kept.desk,
             KeyMint(home.keyring, rooms.sealer, system.random),
@@ -219,6 +229,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("tool sessions", 60, rooms.kept.sessions.sweep),
         Sweep("legacy sessions", 60, _called(rooms.legacy.sweep)),
         Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
+        Sweep("entrance", 60, enter.sweep),
         Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
         Sweep("write-ahead log", 5, rooms.wal.retry),
         Sweep("checkpoint", 5, audit.sign_if_due),

@@ -14,7 +14,9 @@ from tests.support.admin_cases import CASES, prepared
 from tests.support.administered import Administered, administered
 from wicketd.api.client import AdminClient, Refused
 from wicketd.api.endpoints import ENDPOINTS, POLICY_FORMAT, Endpoint
+from wicketd.api.types.accounts import SessionRef
 from wicketd.api.types.audit import AuditDetail
+from wicketd.api.types.invites import InviteRef, InviteResend
 from wicketd.api.types.listing import Page
 from wicketd.api.types.members import KeyRevokeById
 from wicketd.api.types.services import Ack
@@ -23,6 +25,9 @@ ROWS = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)
 
 SAMPLES: dict[str, Any] = {
     "service.ack": Ack(agent="demo", service="notes", tool="t", hash="00"),
+    "invite.resend": InviteResend(agent="demo", invite="x"),
+    "invite.revoke": InviteRef(agent="demo", invite="x"),
+    "account.sign_out_one": SessionRef(account="ann@example.test", session="x"),
     "key.revoke_by_id": KeyRevokeById(key_id="Zx81Kq0A"),
 }
 

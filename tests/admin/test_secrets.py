@@ -1,4 +1,4 @@
-"""No answer holds a key or a token, but the one that issues a key."""
+"""No answer holds a key, a token or a link, but the one that issues it."""
 
 from pathlib import Path
 
@@ -10,8 +10,10 @@ from tests.support.state import ADMIN
 from wicketd.api import endpoints
 from wicketd.api.endpoints import AUDIT_EXPORT, ENDPOINTS
 from wicketd.api.types.audit import AuditExport
+from wicketd.api.types.invites import InviteCreate
 from wicketd.api.types.members import MemberRef
 
+ASKED = "asked@example.test"
 CANARY = "canary-token-4711"
 
 
@@ -28,6 +30,7 @@ async def test_reading_everything_shows_no_key_and_no_token(tmp_path: Path) -> N
             revision="1",
             session="ts_0",
             ref="00000000",
+            account=ASKED,
         )
         for row in ENDPOINTS
         if row.method == "GET" and row.form == "json"
@@ -36,6 +39,8 @@ async def test_reading_everything_shows_no_key_and_no_token(tmp_path: Path) -> N
         await there.state.connected()
         issued = await client.call(endpoints.KEY_ISSUE, MemberRef(agent="demo", member="bob"))
         await there.state.connections.set_static(ADMIN, "demo", "bob", "notes", CANARY.encode())
+        invite = InviteCreate(agent="demo", email=ASKED)
+        link = (await client.call(endpoints.INVITE_CREATE, invite)).url.rpartition("/")[2]
         answers = [await raw(there.socket, get(target)) for target in targets]
         log = "".join([line async for line in client.lines(AUDIT_EXPORT, AuditExport())])
 
@@ -43,9 +48,11 @@ async def test_reading_everything_shows_no_key_and_no_token(tmp_path: Path) -> N
     assert "connection.sealed" in log
     assert secret.decode() not in log
     assert CANARY not in log
+    assert link not in log
     assert issued.text.startswith("wkt_")
     assert issued.key.key_id in issued.text
     for target, answer in zip(targets, answers, strict=True):
         assert answer.status in (200, 404), target
         assert secret not in answer.body, target
         assert CANARY.encode() not in answer.body, target
+        assert link.encode() not in answer.body, target

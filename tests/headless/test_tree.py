@@ -22,6 +22,8 @@ agent: list show create edit disable enable delete
 service: list show enable disable remove discover tools tier drift ack
 catalogue: list show reload
 member: list show add edit approve reject remove
+invite: list create resend revoke
+account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
 connection: list set discard
 policy: list show create save enable disable delete mode versions rollback

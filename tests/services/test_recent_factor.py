@@ -26,7 +26,8 @@ NEVER = None
         ("off", False, NEVER, 5, None),
         ("off", False, NEVER, 5.01, Forbidden),
         ("off", True, 1, 60, None),
-        ("off", True, NEVER, -1, Forbidden),
+        ("off", False, NEVER, -1, Forbidden),
+        ("off", True, NEVER, 1, SecondFactorNeeded),
     ],
 )
 async def test_a_key_is_made_within_five_minutes_of_the_proof(

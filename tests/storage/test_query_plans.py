@@ -201,6 +201,7 @@ _WRITES: dict[str, Statement] = {
     "second_factors.drop_codes": second_factors.drop_codes(ACCOUNT),
     "signin.use_code": signin.use_code("c", AT),
     "signin.miss_code": signin.miss_code("c"),
+    "signin.drop_code": signin.drop_code("c"),
     "signin.sweep_codes": signin.sweep_codes(AT),
     "signin.use_link": signin.use_link(SigninLinkId("l"), AT),
     "signin.void_link": signin.void_link(SigninLinkId("l"), AT),

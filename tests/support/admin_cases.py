@@ -6,20 +6,34 @@ from typing import Any, Final
 
 from tests.support.administered import Administered
 from tests.support.state import ADMIN, tool
-from wicketd.api.types import agents, audit, connections, members, policies, services, status
+from wicketd.api.types import (
+    accounts,
+    agents,
+    audit,
+    connections,
+    invites,
+    members,
+    policies,
+    services,
+    status,
+)
 from wicketd.api.types import sessions as sessions_wire
 from wicketd.api.types.listing import Empty
+from wicketd.domain.accounts import WebSession
 from wicketd.domain.agents import AgentStatus
-from wicketd.domain.ids import AccountId, MemberId, Revision, ToolSessionId
+from wicketd.domain.ids import AccountId, MemberId, Revision, ToolSessionId, WebSessionId
 from wicketd.domain.members import Member, MemberState, Role
 from wicketd.domain.ports import Statement
 from wicketd.domain.sessions import ToolSession
 from wicketd.storage import members as member_rows
 from wicketd.storage import sessions as session_rows
+from wicketd.storage import web_sessions as web_session_rows
 
 FORBID: Final = "forbid (principal, action, resource);"
 REF: Final = members.MemberRef(agent="demo", member="bob")
 PENDING: Final = "pat@example.test"
+ASKED: Final = "asked@example.test"
+ACCOUNT: Final = accounts.AccountRef(account=ASKED)
 SESSION: Final = "ts_" + "0" * 32
 
 Prepare = Callable[[Administered], Awaitable[Any]]
@@ -161,6 +175,43 @@ async def newest_entry(there: Administered) -> audit.AuditRef:
     return audit.AuditRef(ref=(await there.state.rows())[-1].id)
 
 
+async def asked_to_join(there: Administered) -> str:
+    """An open invitation."""
+    made = await there.uses.invites.create(ADMIN, "demo", email=ASKED)
+    return made.invite.id
+
+
+async def to_resend(there: Administered) -> invites.InviteResend:
+    """The request that makes its link anew."""
+    return invites.InviteResend(agent="demo", invite=await asked_to_join(there))
+
+
+async def to_revoke(there: Administered) -> invites.InviteRef:
+    """The request that takes it back."""
+    return invites.InviteRef(agent="demo", invite=await asked_to_join(there))
+
+
+async def signed_in(there: Administered) -> accounts.SessionRef:
+    """The invited account has a web session."""
+    await asked_to_join(there)
+    account = (await there.uses.accounts.show(ASKED)).account
+    now = there.state.clock.now_ms()
+    session = WebSession(
+        id=WebSessionId("018f0000-0000-7000-8000-0000000000cc"),
+        account_id=account.id,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + 1000,
+        mfa_at=None,
+        ip="127.0.0.1",
+        user_agent="test",
+        revoked_at=None,
+    )
+    insert = web_session_rows.insert(session, b"m" * 32, "k1")
+    await there.state.db.write(lambda tx: tx.run(insert))
+    return accounts.SessionRef(account=ASKED, session=session.id)
+
+
 AT_P: Final = policies.PolicyRef(agent="demo", policy="nothing")
 AT_S: Final = services.ServiceRef(agent="demo", service="notes")
 AT_SESSION: Final = sessions_wire.SessionRef(agent="demo", session=SESSION)
@@ -239,6 +290,39 @@ CASES: Final[dict[str, Case]] = {
         audit=("member.rejected",),
     ),
     "member.remove": Case(REF, keyed, audit=("member.removed", "key.revoked")),
+    "invite.list": Case(invites.InviteList(agent="demo"), asked_to_join),
+    "invite.create": Case(
+        invites.InviteCreate(agent="demo", email=ASKED, groups=("ops",)),
+        audit=("invite.created", "account.link_created"),
+    ),
+    "invite.resend": Case(
+        lambda found: found,
+        to_resend,
+        audit=(
+            "invite.revoked",
+            "invite.created",
+            "account.link_voided",
+            "account.link_created",
+        ),
+    ),
+    "invite.revoke": Case(
+        lambda found: found,
+        to_revoke,
+        audit=("invite.revoked", "account.link_voided", "member.removed"),
+    ),
+    "account.list": Case(accounts.AccountList(q="ASKED", status="active"), asked_to_join),
+    "account.show": Case(ACCOUNT, signed_in),
+    "account.status": Case(
+        accounts.AccountStatusSet(account=ASKED, status="blocked"),
+        asked_to_join,
+        audit=("account.blocked", "account.link_voided"),
+    ),
+    "account.mfa_reset": Case(ACCOUNT, asked_to_join, audit=("account.mfa_reset",)),
+    "account.sign_out": Case(ACCOUNT, signed_in, audit=("account.signed_out",)),
+    "account.sign_out_one": Case(lambda found: found, signed_in, audit=("account.signed_out",)),
+    "account.link": Case(
+        ACCOUNT, asked_to_join, audit=("account.link_voided", "account.link_created")
+    ),
     "key.list": Case(members.KeyList(agent="demo"), keyed),
     "key.issue": Case(REF, connected, audit=("key.issued", "connection.sealed")),
     "key.revoke": Case(

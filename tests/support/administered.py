@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.admin import admin_socket
+from tests.support.entering import house_of
 from tests.support.state import CountedIds, State, open_state
 from wicketd.admin.handlers import HANDLERS
 from wicketd.admin.usecases import UseCases
@@ -72,6 +73,7 @@ def use_cases(state: State) -> UseCases:
         metrics=Metrics(),
         settings=Settings(file=None, mcp_url=MCP_URL, items=()),
     )
+    enter = house_of(state, mail=False).enter
     sessions = ToolSessions(
         state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: data[:32]
     )
@@ -79,6 +81,8 @@ def use_cases(state: State) -> UseCases:
     return UseCases(
         agents=state.agents,
         members=state.members,
+        invites=enter.invites,
+        accounts=enter.accounts,
         keys=state.keys,
         services=state.services,
         connections=state.connections,

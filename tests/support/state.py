@@ -98,13 +98,14 @@ class FakeClock:
 class CountedRandom:
     """Bytes that are all different and the same in every run."""
 
-    def __init__(self) -> None:
+    def __init__(self, seed: bytes = b"") -> None:
+        self._seed = seed
         self._count = 0
 
     def bytes(self, count: int) -> bytes:
         """The next `count` bytes."""
         self._count += 1
-        return hashlib.shake_256(self._count.to_bytes(8, "big")).digest(count)
+        return hashlib.shake_256(self._seed + self._count.to_bytes(8, "big")).digest(count)
 
 
 class CountedIds:

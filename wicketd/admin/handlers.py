@@ -3,10 +3,12 @@
 from typing import Final
 
 from wicketd.admin.routes import (
+    accounts,
     agents,
     audit,
     connections,
     events,
+    invites,
     keys,
     members,
     policies,
@@ -22,6 +24,8 @@ HANDLERS: Final[Handlers] = {
     **agents.HANDLERS,
     **services.HANDLERS,
     **members.HANDLERS,
+    **invites.HANDLERS,
+    **accounts.HANDLERS,
     **keys.HANDLERS,
     **connections.HANDLERS,
     **policies.HANDLERS,

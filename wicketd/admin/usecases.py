@@ -6,11 +6,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from wicketd.domain.actor import Actor
 from wicketd.domain.ports import Clock
+from wicketd.services.accounts import Accounts
 from wicketd.services.agents import Agents
 from wicketd.services.audit import AuditLog
 from wicketd.services.connections import Connections
 from wicketd.services.connectors import Services
 from wicketd.services.events import Events
+from wicketd.services.invites import Invites
 from wicketd.services.keys import Keys
 from wicketd.services.members import Members
 from wicketd.services.policies import Policies
@@ -26,6 +28,8 @@ class UseCases:
 
     agents: Agents
     members: Members
+    invites: Invites
+    accounts: Accounts
     keys: Keys
     services: Services
     connections: Connections

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
 from wicketd.api.types import (
+    accounts,
     agents,
     audit,
     connections,
+    invites,
     members,
     policies,
     services,
@@ -60,6 +62,7 @@ _A: Final = "/v1/agents/{agent}"
 _M: Final = _A + "/members/{member}"
 _S: Final = _A + "/services/{service}"
 _P: Final = _A + "/policies/{policy}"
+_E: Final = "/v1/accounts/{account}"
 
 STATUS: Final = Endpoint(
     name="status", method="GET", path="/v1/status", request=Empty, response=status.Status,
@@ -191,8 +194,28 @@ MEMBER_REJECT: Final = Endpoint(
 MEMBER_REMOVE: Final = Endpoint(
     name="member.remove", method="DELETE", path=_M, request=members.MemberRef, response=Nothing,
     permission="write", command="member remove", summary="Remove a member; its key ends at once.",
-    audit=("member.removed", "key.revoked", "connection.revoked", "session.ended",
-    "policy.disabled"))
+    audit=("member.removed", "invite.revoked", "invite.expired", "key.revoked",
+    "connection.revoked", "session.ended", "policy.disabled"))
+
+INVITE_LIST: Final = Endpoint(
+    name="invite.list", method="GET", path=_A + "/invites", request=invites.InviteList,
+    response=Page[invites.Invite], command="invite list", summary="The invitations to an agent.")
+INVITE_CREATE: Final = Endpoint(
+    name="invite.create", method="POST", path=_A + "/invites", request=invites.InviteCreate,
+    response=invites.InviteCreated, permission="write", audit=("invite.created",
+    "account.link_created", "account.link_voided"), command="invite create",
+    summary="Invite an address. This answer is the only one that shows the link.")
+INVITE_RESEND: Final = Endpoint(
+    name="invite.resend", method="POST", path=_A + "/invites/{invite}/resend",
+    request=invites.InviteResend, response=invites.InviteCreated, permission="write",
+    audit=("invite.revoked", "invite.expired", "invite.created", "account.link_created",
+    "account.link_voided"), command="invite resend",
+    summary="Make a new link for who is still invited; the old one is dead.")
+INVITE_REVOKE: Final = Endpoint(
+    name="invite.revoke", method="DELETE", path=_A + "/invites/{invite}",
+    request=invites.InviteRef, response=Nothing, permission="write", audit=("invite.revoked",
+    "account.link_voided", "member.removed"), command="invite revoke",
+    summary="Take an open invitation back.")
 
 KEY_LIST: Final = Endpoint(
     name="key.list", method="GET", path=_A + "/keys", request=members.KeyList,
@@ -227,6 +250,38 @@ CONNECTION_DISCARD: Final = Endpoint(
     request=connections.ConnectionRef, response=Nothing, permission="write",
     audit=("connection.revoked",), command="connection discard",
     summary="Destroy a member's connection to a service.")
+
+ACCOUNT_LIST: Final = Endpoint(
+    name="account.list", method="GET", path="/v1/accounts", request=accounts.AccountList,
+    response=Page[accounts.Account], command="account list",
+    summary="The accounts of the portal.")
+ACCOUNT_SHOW: Final = Endpoint(
+    name="account.show", method="GET", path=_E, request=accounts.AccountRef,
+    response=accounts.AccountDetail, command="account show",
+    summary="One account, with web sessions and memberships.")
+ACCOUNT_STATUS: Final = Endpoint(
+    name="account.status", method="PUT", path=_E + "/status", request=accounts.AccountStatusSet,
+    response=accounts.Account, permission="write", audit=("account.blocked",
+    "account.unblocked", "account.link_voided"), command="account block",
+    summary="Block or unblock an account; its members' keys are refused too.")
+ACCOUNT_MFA_RESET: Final = Endpoint(
+    name="account.mfa_reset", method="POST", path=_E + "/mfa/reset", request=accounts.AccountRef,
+    response=accounts.Account, permission="write", audit=("account.mfa_reset",),
+    command="account reset-mfa", summary="Forget a second factor and end every web session.")
+ACCOUNT_SIGN_OUT: Final = Endpoint(
+    name="account.sign_out", method="DELETE", path=_E + "/sessions", request=accounts.AccountRef,
+    response=accounts.SignedOut, permission="write", audit=("account.signed_out",),
+    command="account sign-out", summary="End every web session of an account.")
+ACCOUNT_SIGN_OUT_ONE: Final = Endpoint(
+    name="account.sign_out_one", method="DELETE", path=_E + "/sessions/{session}",
+    request=accounts.SessionRef, response=accounts.SignedOut, permission="write",
+    audit=("account.signed_out",), command="account sign-out",
+    summary="End one web session of an account.")
+ACCOUNT_LINK: Final = Endpoint(
+    name="account.link", method="POST", path=_E + "/link", request=accounts.AccountRef,
+    response=accounts.AccountLink, permission="write", audit=("account.link_created",
+    "account.link_voided"), command="account link",
+    summary="Make a single-use sign-in link, where no mail is sent.")
 
 SCHEMA: Final = Endpoint(
     name="policy.schema", method="GET", path=_A + "/schema", request=agents.AgentRef,

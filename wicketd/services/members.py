@@ -22,7 +22,7 @@ from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.policy_sets import PolicySets, Prepared
 from wicketd.services.resealing import held_by
-from wicketd.services.transitions import end_key, revoke_all
+from wicketd.services.transitions import end_invite, end_key, move_member, put_labels, revoke_all
 from wicketd.services.versions import next_of
 from wicketd.storage import keys, members, policies
 
@@ -87,7 +87,7 @@ class Members:
             edge = take(EDGES, None, "add", "member")
             member = self._new_local(actor, owner, name, fields)
             unit.tx.run(members.insert(member))
-            _put_labels(unit, member)
+            put_labels(unit, member)
             unit.audit(
                 edge.audit,
                 member.principal,
@@ -129,7 +129,7 @@ class Members:
             rules.revision(before.rev, expected)
             after = _changed(before, changes)
             unit.tx.run(members.update(after))
-            _put_labels(unit, after)
+            put_labels(unit, after)
             unit.audit(
                 "member.updated",
                 after.principal,
@@ -165,7 +165,7 @@ class Members:
 
             def work(unit: Unit) -> tuple[Member, Agent]:
                 before = find.member(unit.tx, owner, ref)
-                after = _move(unit, before, "approve")
+                after = move_member(unit, before, "approve")
                 return after, self._sets.commit(unit, prepared)
 
             after, raised = await self._desk.change(actor, work)
@@ -186,7 +186,7 @@ class Members:
         def work(unit: Unit) -> Member:
             owner = find.agent(unit.tx, agent)
             before = find.member(unit.tx, owner, ref)
-            after = _move(unit, before, "reject", why)
+            after = move_member(unit, before, "reject", why)
             revoke_all(unit, held_by(unit, owner.id, after.id))
             return after
 
@@ -223,7 +223,8 @@ class Members:
 
             def work(unit: Unit) -> tuple[Member, Agent]:
                 before = find.member(unit.tx, owner, member_id)
-                after = _move(unit, before, "remove")
+                after = move_member(unit, before, "remove")
+                end_invite(unit, after.id)
                 active = unit.tx.one(keys.active_of(owner.id, after.id))
                 if active is not None:
                     callbacks.append(end_key(unit, active, "revoke", "member removed"))
@@ -292,30 +293,6 @@ def _is_on(record: PolicyVersion, member_id: MemberId) -> bool:
     return record.scope_member_id == member_id and record.enabled
 
 
-def _move(unit: Unit, before: Member, trigger: str, reason: str | None = None) -> Member:
-    edge = take(EDGES, before.state, trigger, "member")
-    after = replace(
-        before,
-        state=MemberState(edge.target),
-        state_at=unit.desk.clock.now_ms(),
-        state_by=unit.author.label(),
-        rev=Revision(before.rev + 1),
-    )
-    unit.tx.run(members.update(after))
-    facts: JsonObject = {"state": after.state.value}
-    if reason is not None:
-        facts["reason"] = reason
-    unit.audit(
-        edge.audit,
-        after.principal,
-        before={"state": before.state.value},
-        after=facts,
-        agent_id=after.agent_id,
-        member_id=after.id,
-    )
-    return after
-
-
 def _changed(before: Member, changes: MemberChanges) -> Member:
     groups, tags = changes.get("groups"), changes.get("tags")
     return replace(
@@ -325,11 +302,6 @@ def _changed(before: Member, changes: MemberChanges) -> Member:
         tags=before.tags if tags is None else rules.labels(tags, "tag"),
         rev=Revision(before.rev + 1),
     )
-
-
-def _put_labels(unit: Unit, member: Member) -> None:
-    for statement in members.set_labels(member.id, member.groups, member.tags):
-        unit.tx.run(statement)
 
 
 def _facts(member: Member) -> JsonObject:

@@ -15,7 +15,10 @@ RequireMfa = Literal["off", "key", "always"]
 
 
 class RecentFactor:
-    """`portal.require_mfa`: "key" and "always" ask for a code, "off" for a fresh sign-in."""
+    """`portal.require_mfa`: "key" and "always" ask for a code, "off" for a fresh sign-in.
+
+    Who enrolled is asked for a code whatever the setting: the mailbox alone makes no key.
+    """
 
     def __init__(self, clock: Clock, require_mfa: RequireMfa = "key") -> None:
         self._clock = clock
@@ -29,7 +32,7 @@ class RecentFactor:
             Forbidden: the sign-in is older, where no second factor is asked for.
         """
         session = visitor.session
-        if self._require_mfa == "off":
+        if self._require_mfa == "off" and not visitor.account.has_totp:
             if not self._is_recent(session.created_at) and not self._is_recent(session.mfa_at):
                 message = "Your sign-in is more than 5 minutes old. Sign out, then in again."
                 raise Forbidden(message)

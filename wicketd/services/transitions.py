@@ -1,4 +1,4 @@
-"""Takes one edge of a key's or connection's life cycle inside a transaction.
+"""Takes one edge of a member's, invitation's, key's or connection's life cycle in a transaction.
 
 Check, row and audit row go together. Counterpart: the EDGES tables of `domain`; a transition that
 is not in them raises `Conflict` and writes nothing.
@@ -7,14 +7,16 @@ is not in them raises `Conflict` and writes nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from wicketd.domain.accounts import INVITE_EDGES, Invite, InviteState
 from wicketd.domain.connections import EDGES as CONNECTION_EDGES
 from wicketd.domain.connections import Connection, ConnectionState
-from wicketd.domain.ids import Revision
-from wicketd.domain.json import Json
+from wicketd.domain.ids import MemberId, Revision
+from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.lifecycle import Edge, take
-from wicketd.domain.members import KEY_EDGES, KeyState, MemberKey
+from wicketd.domain.members import EDGES as MEMBER_EDGES
+from wicketd.domain.members import KEY_EDGES, KeyState, Member, MemberKey, MemberState
 from wicketd.services.desk import Unit
-from wicketd.storage import connections, keys
+from wicketd.storage import connections, invites, keys, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,71 @@ def contents(connection: Connection) -> Contents:
         connection.outer_kid,
         connection.sealed_key_id,
         connection.generation,
+    )
+
+
+def move_member(unit: Unit, before: Member, trigger: str, reason: str | None = None) -> Member:
+    """Writes the member after `trigger` with its audit row, and gives it.
+
+    Raises:
+        Conflict: its state has no such edge.
+    """
+    edge = take(MEMBER_EDGES, before.state, trigger, "member")
+    after = replace(
+        before,
+        state=MemberState(edge.target),
+        state_at=unit.desk.clock.now_ms(),
+        state_by=unit.author.label(),
+        rev=Revision(before.rev + 1),
+    )
+    unit.tx.run(members.update(after))
+    facts: JsonObject = {"state": after.state.value}
+    if reason is not None:
+        facts["reason"] = reason
+    unit.audit(
+        edge.audit,
+        after.principal,
+        before={"state": before.state.value},
+        after=facts,
+        agent_id=after.agent_id,
+        member_id=after.id,
+    )
+    return after
+
+
+def put_labels(unit: Unit, member: Member) -> None:
+    """Replaces the stored groups and tags by the member's."""
+    for statement in members.set_labels(member.id, member.groups, member.tags):
+        unit.tx.run(statement)
+
+
+def end_invite(unit: Unit, member_id: MemberId) -> Invite | None:
+    """Closes the member's open invitation, if there is one, and gives it as it was."""
+    invite = unit.tx.one(invites.open_of_member(member_id))
+    if invite is not None:
+        close_invite(unit, invite)
+    return invite
+
+
+def close_invite(unit: Unit, invite: Invite) -> None:
+    """Revokes an open invitation, or notes that its time is over.
+
+    Raises:
+        Conflict: it is not open any more.
+    """
+    now = unit.desk.clock.now_ms()
+    is_over = invite.state(now) is InviteState.EXPIRED and invite.revoked_at is None
+    source = InviteState.OPEN if is_over else invite.state(now)
+    edge = take(INVITE_EDGES, source, "expire" if is_over else "revoke", "invitation")
+    statement = invites.expire if is_over else invites.revoke
+    unit.tx.run(statement(invite.id, now))
+    unit.audit(
+        edge.audit,
+        invite.email,
+        before={"invite": invite.id, "state": source.value},
+        after={"state": edge.target.value},
+        agent_id=invite.agent_id,
+        member_id=invite.member_id,
     )
 
 

@@ -102,6 +102,11 @@ def miss_code(code_id: str) -> Statement:
     return Statement("UPDATE signin_codes SET attempts = attempts + 1 WHERE id = ?", (code_id,))
 
 
+def drop_code(code_id: str) -> Statement:
+    """Deletes one code."""
+    return Statement("DELETE FROM signin_codes WHERE id = ?", (code_id,))
+
+
 def sweep_codes(before_ms: int) -> Statement:
     """Deletes codes that were asked for before `before_ms`."""
     return Statement("DELETE FROM signin_codes WHERE created_at <= ?", (before_ms,))

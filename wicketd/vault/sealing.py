@@ -266,6 +266,10 @@ class Sealer:
         """HMAC-SHA256 under the active kid's subkey `label`."""
         return hmac.digest(self._keyring.subkey(self._keyring.active, label), data, "sha256")
 
+    def kid_digest(self, label: str, data: bytes) -> tuple[str, bytes]:
+        """The same with its kid, as rows keep it."""
+        return self._keyring.active, self.digest(label, data)
+
     def digests(self, label: str, data: bytes) -> dict[str, bytes]:
         """The same under every kid: look-ups by MAC may try them all, ciphertexts never do."""
         keys = self._keyring
