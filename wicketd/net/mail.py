@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
-from email.policy import SMTP as SMTP_POLICY
+from email.policy import SMTP, SMTPUTF8
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Final, Literal, TextIO
@@ -56,7 +56,7 @@ class Letterhead:
         Raises:
             MailFailed: a header holds what no header may.
         """
-        message = EmailMessage(policy=SMTP_POLICY)
+        message = EmailMessage(policy=SMTP if mail.to.isascii() else SMTPUTF8)
         at = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
         host = self._sender.rpartition("@")[2] or "localhost"
         try:
