@@ -21,7 +21,7 @@ from wicketd.audit.export import Csv, Jsonl
 from wicketd.audit.journal import Journal
 from wicketd.config import Config
 from wicketd.connectors import catalogue
-from wicketd.domain.calls import Caller, FrontRequest, Reply
+from wicketd.domain.calls import FrontRequest, Reply
 from wicketd.domain.health import Settings
 from wicketd.domain.ids import AgentId, KeyId, MemberId
 from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
@@ -30,6 +30,7 @@ from wicketd.net.client import GuardedClient
 from wicketd.policy.child import PolicyChild
 from wicketd.policy.selftest import self_test
 from wicketd.policy.stack import BigStack
+from wicketd.portal.admission import PortalRules
 from wicketd.proxy.calls import handle_call
 from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.errors import RequestErrors
@@ -43,6 +44,7 @@ from wicketd.proxy.responder import Surroundings
 from wicketd.proxy.session_table import SessionTable
 from wicketd.proxy.transport import McpApp, Rules
 from wicketd.proxy.verdicts import StoredVerdicts
+from wicketd.reception import Counters, connect_page, portal
 from wicketd.services.agents import Agents
 from wicketd.services.audit import AuditLog, Notary
 from wicketd.services.callers import Callers, Limits
@@ -61,6 +63,7 @@ from wicketd.services.keys import Keys as MemberKeys
 from wicketd.services.listing import Listings, Reach
 from wicketd.services.members import Members
 from wicketd.services.metrics import Metrics
+from wicketd.services.own import Own
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
@@ -189,12 +192,6 @@ async def _compose(  # the whole of what a daemon is made of
     async def handle(request: FrontRequest, visitor: Front) -> Reply:
         return await handle_call(request, ports, front, visitor)
 
-    mcp = McpApp(
-        handle,
-        rules,
-        lambda: "degraded" if status.is_degraded else "ok",
-        around=Surroundings(rooms.presences, system.clock, system.spawn),
-    )
     enter = entrance(
         rooms.kept.desk,
         rooms.sealer,
@@ -202,17 +199,35 @@ async def _compose(  # the whole of what a daemon is made of
         system.spawn,
         settings_of(config, system.clock, system.ids),
     )
+    members = Members(rooms.kept.desk, rooms.sets)
+    recent = RecentFactor(system.clock, config.portal.require_mfa)
+    keys_of_members = MemberKeys(
+        rooms.kept.desk,
+        KeyMint(home.keyring, rooms.sealer, system.random),
+        Resealer(TokenBox(rooms.sealer, lambda: home.keyring.active), NoFlows()),
+        recent,
+    )
+    own = Own(db, rooms.kept.sessions, rooms.files)
+    mcp = McpApp(
+        handle,
+        rules,
+        lambda: "degraded" if status.is_degraded else "ok",
+        around=Surroundings(rooms.presences, system.clock, system.spawn),
+        rest=portal(
+            rooms.kept.desk,
+            enter,
+            Counters(keys_of_members, recent, rooms.kept.connections, members, own),
+            PortalRules(rules.hosts, config.url, rules.trusted),
+            rooms.sealer,
+            system.random,
+        ),
+    )
     uses = UseCases(
         agents=Agents(rooms.kept.desk, rooms.sets),
-        members=Members(rooms.kept.desk, rooms.sets),
+        members=members,
         invites=enter.invites,
         accounts=enter.accounts,
-        keys=MemberKeys(
-            rooms.kept.desk,
-            KeyMint(home.keyring, rooms.sealer, system.random),
-            Resealer(TokenBox(rooms.sealer, lambda: home.keyring.active), NoFlows()),
-            RecentFactor(system.clock, config.portal.require_mfa),
-        ),
+        keys=keys_of_members,
         services=services,
         connections=rooms.kept.connections,
         policies=Policies(rooms.kept.desk, rooms.sets),
@@ -336,7 +351,7 @@ def _lists(config: Config, system: System, rooms: _Rooms, services: Services) ->
         late=late,
     )
     listings = Listings(rooms.kept.snapshots, reach, system.clock, system.spawn)
-    return MemberLists(listings, _portal(config), name_max=config.mcp.tool_name_max)
+    return MemberLists(listings, connect_page(config.url), name_max=config.mcp.tool_name_max)
 
 
 def _front(
@@ -371,17 +386,8 @@ def _ports(
         lists=lists,
         clock=system.clock,
         ids=system.ids,
-        portal=_portal(config),
+        portal=connect_page(config.url),
     )
-
-
-def _portal(config: Config) -> Callable[[Caller, str], str | None]:
-    """Where a member connects a service; a local one by an admin's command, so nowhere."""
-
-    def page(caller: Caller, _service: str) -> str | None:
-        return None if caller.member.is_local else f"{config.url}/agents/{caller.agent.id}"
-
-    return page
 
 
 def _called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:

@@ -57,6 +57,7 @@ def test_every_page_that_is_open_to_anybody_is_meant_to_be() -> None:
         "/signin/mfa",
         "/join/{token}",
         "/oauth/callback/{service}",
+        "/oauth/client.json",
     }
     assert {route.path for route in ROUTES if route.needs("POST") is Auth.SIGNED_IN} == {
         "/account/mfa/setup",

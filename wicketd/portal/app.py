@@ -79,6 +79,7 @@ ROUTES: Final = (
     Route(f"{_SERVICE}/token", _ALL, connect.show_token, connect.save_token),
     Route(f"{_SERVICE}/disconnect", _ALL, connect.ask_disconnect, connect.disconnect),
     Route("/oauth/callback/{service}", _ANY, connect.callback, connect.decide, post_auth=_ALL),
+    Route("/oauth/client.json", _ANY, connect.client_document),
     Route(f"{_AGENT}/key", _ALL, keys.show, keys.make),
     Route(f"{_AGENT}/key/revoke", _ALL, keys.ask_revoke, keys.revoke),
     Route(f"{_AGENT}/leave", _ALL, agents.ask_leave, agents.leave),
@@ -260,7 +261,8 @@ class PortalApp:
         headers = [*_HEADERS, *([_HSTS] if self._rules.is_https else [])]
         if isinstance(answer, Asset):
             kind = (b"content-type", answer.media_type.encode())
-            return 200, [*headers, kind, _FOR_EVER], answer.body
+            keeping = _FOR_EVER if answer.is_lasting else _NO_STORE
+            return 200, [*headers, kind, keeping], answer.body
         headers += [_NO_STORE, *self._cookie_headers(answer, known)]
         if isinstance(answer, Redirect):
             return 303, [*headers, (b"location", answer.to.encode("ascii"))], b""

@@ -10,8 +10,8 @@ from typing import Any, Final, TypeAlias
 
 from wicketd.domain.accounts import Visitor
 from wicketd.domain.errors import Unauthenticated
-from wicketd.domain.secret import SecretBytes
 from wicketd.portal.usecases import UseCases
+from wicketd.vault.secret import Secret
 
 HOME: Final = "/agents"
 
@@ -41,7 +41,7 @@ class Ask:
     query: Mapping[str, str]
     raw_query: bytes
     form: Mapping[str, str]
-    prelogin: SecretBytes
+    prelogin: Secret
     ip: str
     user_agent: str
 
@@ -68,7 +68,7 @@ class Page:
     values: Mapping[str, Any] = field(default_factory=dict)
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
-    starts: SecretBytes | None = None
+    starts: Secret | None = None
     ends: bool = False
 
 
@@ -77,16 +77,17 @@ class Redirect:
     """303 to a path of our own."""
 
     to: str
-    starts: SecretBytes | None = None
+    starts: Secret | None = None
     ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file that never changes under its name."""
+    """What is no page. `is_lasting`: it never changes under its name."""
 
     body: bytes
     media_type: str
+    is_lasting: bool = True
 
 
 Answer: TypeAlias = Page | Redirect | Asset

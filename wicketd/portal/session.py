@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from wicketd.domain.secret import SecretBytes
 from wicketd.vault.secret import Secret
 
 _TOKEN: Final = re.compile(rb"[A-Za-z0-9_-]{43}")
@@ -56,11 +55,11 @@ class Cookies:
                     found.setdefault(key.decode("latin-1"), []).append(text)
         return Presented(_token(found, self.session), _token(found, self.prelogin))
 
-    def start(self, token: SecretBytes) -> bytes:
+    def start(self, token: Secret) -> bytes:
         """Sets the session's cookie."""
         return self._set(self.session, token.reveal().decode("ascii"), f"; Max-Age={_KEPT_S}")
 
-    def start_prelogin(self, token: SecretBytes) -> bytes:
+    def start_prelogin(self, token: Secret) -> bytes:
         """Sets the cookie of a browser that has not signed in; it goes with the browser."""
         return self._set(self.prelogin, token.reveal().decode("ascii"), "")
 
@@ -86,7 +85,7 @@ class Holder:
     """Whose form it is: a session, or a browser before it signs in."""
 
     label: str
-    token: SecretBytes
+    token: Secret
 
 
 class FormTokens:

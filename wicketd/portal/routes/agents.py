@@ -38,12 +38,12 @@ async def cards(uses: UseCases, ask: Ask) -> Answer:
 async def show(uses: UseCases, ask: Ask) -> Answer:
     """Checklist, services, key and client set-up of one agent."""
     own = await uses.own.agent(ask.who(), ask.params["agent"])
-    texts = snippets(uses.shown.mcp_url)
+    texts = snippets(uses.mcp_url)
     values = {
         "own": own,
         "done": DONE.get(ask.query.get("done", "")),
         "snippets": [(PLACES[client], texts[client]) for client in _CLIENTS],
-        "mcp_url": uses.shown.mcp_url,
+        "mcp_url": uses.mcp_url,
         "here": "agents",
     }
     return Page("agent.html", values)

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from wicketd.domain.errors import Forbidden, Invalid, NotFound, TooLarge
 from wicketd.portal.forms import MAX_QUERY
-from wicketd.portal.pages import Answer, Ask, Page, Redirect
+from wicketd.portal.pages import Answer, Ask, Asset, Page, Redirect
 from wicketd.portal.usecases import UseCases
 
 
@@ -48,13 +48,19 @@ async def callback(uses: UseCases, ask: Ask) -> Answer:
 async def decide(uses: UseCases, ask: Ask) -> Answer:
     """Keeps the account, or lets go of it."""
     visitor, flow = ask.who(), ask.field("flow")
-    agent = ask.field("agent")
-    await uses.own.agent(visitor, agent)
     if ask.field("answer") == "keep":
-        await uses.flows.confirm(visitor, flow)
-        return Redirect(f"/agents/{agent}?done=connected")
+        kept = await uses.flows.confirm(visitor, flow)
+        return Redirect(f"/agents/{kept.agent_id}?done=connected")
     await uses.flows.discard(visitor, flow)
-    return Redirect(f"/agents/{agent}?done=discarded")
+    return Redirect("/agents?done=discarded")
+
+
+async def client_document(uses: UseCases, _ask: Ask) -> Answer:
+    """How providers know us, where a metadata document is our name (security spec, 6.2)."""
+    document = uses.flows.client_document()
+    if document is None:
+        raise NotFound("no such document")
+    return Asset(document, "application/json", is_lasting=False)
 
 
 async def show_token(uses: UseCases, ask: Ask) -> Answer:

@@ -8,7 +8,8 @@ from typing import Final
 from wicketd.api.snippets import KEY_VARIABLE
 from wicketd.domain.errors import Conflict, Invalid, NotApproved
 from wicketd.portal.pages import Answer, Ask, Page, Redirect
-from wicketd.portal.usecases import IssuedPort, UseCases
+from wicketd.portal.usecases import UseCases
+from wicketd.services.keys import IssuedKey
 from wicketd.services.own import OwnAgent
 
 SHOWN: Final = (
@@ -40,7 +41,7 @@ async def make(uses: UseCases, ask: Ask) -> Answer:
         "own": own,
         "key": issued.text.reveal().decode("ascii"),
         "variable": KEY_VARIABLE,
-        "mcp_url": uses.shown.mcp_url,
+        "mcp_url": uses.mcp_url,
         "here": "agents",
     }
     return Page("key_shown.html", values)
@@ -61,7 +62,7 @@ async def revoke(uses: UseCases, ask: Ask) -> Answer:
     return Redirect(f"/agents/{agent}?done=revoked")
 
 
-async def _issue(uses: UseCases, ask: Ask) -> IssuedPort:
+async def _issue(uses: UseCases, ask: Ask) -> IssuedKey:
     visitor, agent = ask.who(), ask.params["agent"]
     match ask.field("way"):
         case "first":

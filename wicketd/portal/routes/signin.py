@@ -6,7 +6,8 @@ from urllib.parse import urlencode
 from wicketd.domain.errors import Gone, Invalid
 from wicketd.portal.forms import own_path
 from wicketd.portal.pages import HOME, Answer, Ask, Page, Redirect
-from wicketd.portal.usecases import NewSession, UseCases
+from wicketd.portal.usecases import UseCases
+from wicketd.services.web_sessions import NewSession
 
 _EMAIL_MAX: Final = 254
 
