@@ -20,6 +20,7 @@ import msgspec
 from benchmarks.upstream import tool_name
 from tests.support.daemon import ROOT, RunningDaemon, free_port, running_daemon
 from wicketd.api import endpoints as api
+from wicketd.api import policy_endpoints
 from wicketd.api.client import AdminClient
 from wicketd.api.types import agents, connections, members, policies, services
 
@@ -133,7 +134,7 @@ async def _populate(client: AdminClient) -> list[str]:
     )
     for number, text in enumerate(POLICIES):
         policy = policies.PolicyCreate(agent=agent, name=f"Policy {number}", text=text)
-        await client.call(api.POLICY_CREATE, policy)
+        await client.call(policy_endpoints.POLICY_CREATE, policy)
     keys = []
     for number in range(MEMBERS):
         name = f"member-{number:02d}"

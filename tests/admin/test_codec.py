@@ -3,7 +3,7 @@
 import pytest
 
 from wicketd.admin.codec import etag_of, expected_revision, request_of
-from wicketd.api import endpoints
+from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.types.agents import AgentCreate, AgentList
 from wicketd.api.types.policies import VersionRef
 from wicketd.api.types.sessions import SessionList
@@ -25,7 +25,7 @@ def test_a_body_becomes_fields_beside_the_path() -> None:
 def test_a_number_in_the_path_is_a_number() -> None:
     path = {"agent": "a", "policy": "p", "version": "3"}
 
-    assert request_of(endpoints.POLICY_VERSION, path, b"", b"") == VersionRef(
+    assert request_of(policy_endpoints.POLICY_VERSION, path, b"", b"") == VersionRef(
         agent="a", policy="p", version=3
     )
 

@@ -13,7 +13,8 @@ import pytest
 from tests.support.admin_cases import CASES, prepared
 from tests.support.administered import Administered, administered
 from wicketd.api.client import AdminClient, Refused
-from wicketd.api.endpoints import ENDPOINTS, POLICY_FORMAT, Endpoint
+from wicketd.api.endpoints import ENDPOINTS, Endpoint
+from wicketd.api.policy_endpoints import POLICY_FORMAT
 from wicketd.api.types.accounts import SessionRef
 from wicketd.api.types.audit import AuditDetail
 from wicketd.api.types.invites import InviteRef, InviteResend

@@ -13,7 +13,7 @@ import pytest_asyncio
 from tests.support.gate import AGENT, Gate, open_gate
 from tests.support.mcp_client import McpClient, exchange, read_answer, request
 from tests.support.refusals import Row, refused
-from wicketd.api import endpoints
+from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.client import Refused
 from wicketd.api.types.agents import AgentRef
 from wicketd.api.types.policies import PolicyCheck, PolicyFormat
@@ -57,10 +57,12 @@ async def refused_text(gate: Gate, text: str) -> list[str]:
         await gate.policy("Hostile", text)
     assert refusal.value.body.code == "invalid"
     codes = [one["code"] for one in refusal.value.body.details]
-    checked = await gate.admin.call(endpoints.POLICY_CHECK, PolicyCheck(agent=AGENT, text=text))
+    checked = await gate.admin.call(
+        policy_endpoints.POLICY_CHECK, PolicyCheck(agent=AGENT, text=text)
+    )
     assert [one.code for one in checked.problems] == codes
     with pytest.raises(Refused):
-        await gate.admin.call(endpoints.POLICY_FORMAT, PolicyFormat(agent=AGENT, text=text))
+        await gate.admin.call(policy_endpoints.POLICY_FORMAT, PolicyFormat(agent=AGENT, text=text))
     after = (await gate.admin.call(endpoints.AGENT_SHOW, AgentRef(agent=AGENT))).policy_revision
     assert after == before
     return codes

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from tests.support.gate import AGENT, Gate, open_gate
 from tests.support.mcp_client import Answer, McpClient
-from wicketd.api import endpoints
+from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.client import Refused
 from wicketd.api.types.agents import AgentStatusSet
 from wicketd.api.types.members import KeyRevoke, MemberRef
@@ -34,9 +34,9 @@ async def forbid(gate: Gate) -> None:
 
 async def allow_again(gate: Gate) -> None:
     policy = PolicyRef(agent=AGENT, policy="stop")
-    now = (await gate.admin.call(endpoints.POLICY_SHOW, policy)).policy_revision
+    now = (await gate.admin.call(policy_endpoints.POLICY_SHOW, policy)).policy_revision
     off = PolicyEnabled(agent=AGENT, policy="stop", enabled=False)
-    await gate.admin.call(endpoints.POLICY_ENABLED, off, match=now)
+    await gate.admin.call(policy_endpoints.POLICY_ENABLED, off, match=now)
 
 
 async def kill(gate: Gate) -> None:

@@ -20,7 +20,7 @@ from tests.support.daemon import RunningDaemon, running_daemon
 from tests.support.mcp_client import Answer, McpClient, exchange, read_answer, request
 from tests.support.upstreams import Seen, Upstream, serve
 from wicket_tui.cli import app
-from wicketd.api import endpoints
+from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.client import AdminClient
 from wicketd.api.types.agents import AgentCreate
 from wicketd.api.types.audit import AuditEntry, AuditList
@@ -216,7 +216,7 @@ class Gate:
     async def policy(self, name: str, text: str, *, agent: str = AGENT) -> None:
         """A new enforced policy."""
         ask = PolicyCreate(agent=agent, name=name, text=text)
-        await self.admin.call(endpoints.POLICY_CREATE, ask)
+        await self.admin.call(policy_endpoints.POLICY_CREATE, ask)
 
     async def discover(self, service: str = "desk") -> None:
         """Lists the server's tools anew."""

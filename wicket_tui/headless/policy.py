@@ -10,7 +10,7 @@ from wicket_tui.headless.command import Shell, command, noun
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import facts, finding, table
 from wicket_tui.headless.stdin import confirmed, text_of, typed_name
-from wicketd.api import endpoints
+from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.text import safe_text
 from wicketd.api.types import agents, policies
 
@@ -28,7 +28,7 @@ MemberOpt = Annotated[
 @command(app, "list")
 async def list_(shell: Shell, agent: AgentArg) -> None:
     """The live policies at their current version."""
-    items = await shell.all(endpoints.POLICY_LIST, policies.PolicyList(agent=agent))
+    items = await shell.all(policy_endpoints.POLICY_LIST, policies.PolicyList(agent=agent))
     heads = ("policy", "name", "version", "enabled", "mode", "scope", "statements")
     rows = [(p.key, p.name, p.version, p.enabled, p.mode, p.scope, p.statements) for p in items]
     shell.show(items, table(heads, rows))
@@ -45,10 +45,10 @@ async def show(
     """A policy's text, with its facts as a comment above."""
     if version is None:
         ref = policies.PolicyRef(agent=agent, policy=policy)
-        found = (await shell.call(endpoints.POLICY_SHOW, ref)).current
+        found = (await shell.call(policy_endpoints.POLICY_SHOW, ref)).current
     else:
         asked = policies.VersionRef(agent=agent, policy=policy, version=version)
-        found = await shell.call(endpoints.POLICY_VERSION, asked)
+        found = await shell.call(policy_endpoints.POLICY_VERSION, asked)
     shell.show(found, _with_head(found))
 
 
@@ -76,7 +76,7 @@ async def create(  # noqa: PLR0913  # one parameter an option
         scope=member,
         note=note,
     )
-    _saved(shell, await shell.call(endpoints.POLICY_CREATE, request))
+    _saved(shell, await shell.call(policy_endpoints.POLICY_CREATE, request))
 
 
 @command(app, "save")
@@ -95,7 +95,7 @@ async def save(
     request = policies.PolicySave(
         agent=agent, policy=policy, text=text, name=UNSET if name is None else name, note=note
     )
-    _saved(shell, await shell.call(endpoints.POLICY_SAVE, request, match=revision))
+    _saved(shell, await shell.call(policy_endpoints.POLICY_SAVE, request, match=revision))
 
 
 @command(app, "enable")
@@ -118,7 +118,7 @@ async def mode(shell: Shell, agent: AgentArg, policy: PolicyArg, mode: ModeArg) 
     """Enforce a policy, or only watch what it would do."""
     revision = await _revision(shell, agent)
     request = policies.PolicyMode(agent=agent, policy=policy, mode=mode)
-    _saved(shell, await shell.call(endpoints.POLICY_MODE, request, match=revision))
+    _saved(shell, await shell.call(policy_endpoints.POLICY_MODE, request, match=revision))
 
 
 @command(app, "delete")
@@ -128,7 +128,7 @@ async def delete(shell: Shell, agent: AgentArg, policy: PolicyArg) -> Exit | Non
     if not typed_name(policy, yes=shell.yes):
         return Exit.FAILED
     request = policies.PolicyRef(agent=agent, policy=policy)
-    gone = await shell.call(endpoints.POLICY_DELETE, request, match=revision)
+    gone = await shell.call(policy_endpoints.POLICY_DELETE, request, match=revision)
     shell.done(gone, f"Policy {policy} is deleted; revision {gone.policy_revision} is in force.")
     return None
 
@@ -137,7 +137,7 @@ async def delete(shell: Shell, agent: AgentArg, policy: PolicyArg) -> Exit | Non
 async def versions(shell: Shell, agent: AgentArg, policy: PolicyArg) -> None:
     """The versions of a policy, newest first."""
     request = policies.VersionList(agent=agent, policy=policy)
-    items = await shell.all(endpoints.POLICY_VERSIONS, request)
+    items = await shell.all(policy_endpoints.POLICY_VERSIONS, request)
     heads = ("version", "cause", "enabled", "mode", "by", "at", "note")
     rows = [
         (v.version, v.cause, v.enabled, v.mode, v.created_by, v.created_at, v.note) for v in items
@@ -159,7 +159,7 @@ async def rollback(
     if not confirmed(f"Roll {policy} back to version {version}?", yes=shell.yes):
         return Exit.FAILED
     request = policies.PolicyRollback(agent=agent, policy=policy, version=version, note=note)
-    _saved(shell, await shell.call(endpoints.POLICY_ROLLBACK, request, match=revision))
+    _saved(shell, await shell.call(policy_endpoints.POLICY_ROLLBACK, request, match=revision))
     return None
 
 
@@ -169,7 +169,7 @@ async def check(
 ) -> Exit | None:
     """The problems of a text; nothing is saved. Exit 6 when it has errors."""
     request = policies.PolicyCheck(agent=agent, text=text_of(file), scope=member)
-    checked = await shell.call(endpoints.POLICY_CHECK, request)
+    checked = await shell.call(policy_endpoints.POLICY_CHECK, request)
     lines = [finding(problem) for problem in checked.problems]
     shell.show(checked, "\n".join(lines) or "No problems.")
     has_errors = any(problem.severity == "error" for problem in checked.problems)
@@ -180,14 +180,14 @@ async def check(
 async def format_(shell: Shell, file: FileArg = "-") -> None:
     """A text in the usual form, on stdout."""
     request = policies.PolicyFormat(text=text_of(file))
-    formatted = await shell.call(endpoints.POLICY_FORMAT, request)
+    formatted = await shell.call(policy_endpoints.POLICY_FORMAT, request)
     shell.show(formatted, safe_text(formatted.text, limit=1 << 20, multiline=True).rstrip("\n"))
 
 
 @command(app, "schema")
 async def schema(shell: Shell, agent: AgentArg) -> None:
     """The agent's Cedar schema: every tool, argument and target that policies can name."""
-    found = await shell.call(endpoints.SCHEMA, agents.AgentRef(agent=agent))
+    found = await shell.call(policy_endpoints.SCHEMA, agents.AgentRef(agent=agent))
     shell.show(found, safe_text(found.text, limit=1 << 24, multiline=True).rstrip("\n"))
 
 
@@ -195,7 +195,7 @@ async def schema(shell: Shell, agent: AgentArg) -> None:
 async def revisions(shell: Shell, agent: AgentArg) -> None:
     """The history of the agent's policies, newest first."""
     request = policies.RevisionList(agent=agent)
-    items = await shell.all(endpoints.REVISION_LIST, request)
+    items = await shell.all(policy_endpoints.REVISION_LIST, request)
     heads = ("revision", "cause", "by", "at", "policies")
     rows = [
         (r.revision, r.cause, r.actor, r.at, [f"{m.policy}@{m.version}" for m in r.manifest])
@@ -213,7 +213,7 @@ async def _revision(shell: Shell, agent: str) -> int:
 async def _switch(shell: Shell, agent: str, policy: str, *, enabled: bool) -> None:
     revision = await _revision(shell, agent)
     request = policies.PolicyEnabled(agent=agent, policy=policy, enabled=enabled)
-    _saved(shell, await shell.call(endpoints.POLICY_ENABLED, request, match=revision))
+    _saved(shell, await shell.call(policy_endpoints.POLICY_ENABLED, request, match=revision))
 
 
 def _saved(shell: Shell, saved: policies.PolicySaved) -> None:

@@ -1,14 +1,15 @@
 """Every endpoint of the admin API, one row each.
 
-Server, client, command line, documents and tests read this table. Fields of `request` that the
-path names travel in the path; the others are the query of GET and DELETE and the JSON body of
-POST, PUT and PATCH. There is no second way to pass a value.
+Server, client, command line, documents and tests read this table; `policy_endpoints` holds the
+rows of policies.
 Source: product specification, section 9.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Any, Final
 
+from wicketd.api import policy_endpoints
+from wicketd.api.endpoint import AGENT
+from wicketd.api.endpoint import Endpoint as Endpoint
 from wicketd.api.types import (
     accounts,
     agents,
@@ -16,52 +17,18 @@ from wicketd.api.types import (
     connections,
     invites,
     members,
-    policies,
     services,
     sessions,
     status,
 )
 from wicketd.api.types.listing import Empty, Nothing, Page
 
-Q = TypeVar("Q")
-R = TypeVar("R")
-
-Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint(Generic[Q, R]):
-    """One row. `{x}` in `path` is field `x` of `request`."""
-
-    name: str
-    method: Method
-    path: str
-    request: type[Q]
-    response: type[R]
-    permission: Literal["read", "write"] = "read"
-    match: Literal["rev", "policy_revision"] | None = None
-    """What `If-Match` must carry; None: the request needs no revision."""
-    etag: Literal["rev", "policy_revision"] | None = None
-    """The field of the answer that is its ETag."""
-    audit: tuple[str, ...] = ()
-    """Kinds of the rows that a success may write."""
-    command: str
-    """The command of `wicket` that does the same."""
-    form: Literal["json", "events", "lines"] = "json"
-    """"events": a stream of server-sent events; "lines": a streamed text.
-
-    Neither has a deadline.
-    """
-    summary: str
-
-
 # One row is a few lines here; formatted, each would fill a third of a screen.
 # fmt: off
 
-_A: Final = "/v1/agents/{agent}"
+_A: Final = AGENT
 _M: Final = _A + "/members/{member}"
 _S: Final = _A + "/services/{service}"
-_P: Final = _A + "/policies/{policy}"
 _E: Final = "/v1/accounts/{account}"
 
 STATUS: Final = Endpoint(
@@ -283,71 +250,6 @@ ACCOUNT_LINK: Final = Endpoint(
     "account.link_voided"), command="account link",
     summary="Make a single-use sign-in link, where no mail is sent.")
 
-SCHEMA: Final = Endpoint(
-    name="policy.schema", method="GET", path=_A + "/schema", request=agents.AgentRef,
-    response=policies.Schema, command="policy schema", summary="The agent's Cedar schema.")
-POLICY_LIST: Final = Endpoint(
-    name="policy.list", method="GET", path=_A + "/policies", request=policies.PolicyList,
-    response=Page[policies.PolicyVersion], command="policy list",
-    summary="The live policies at their current version.")
-POLICY_SHOW: Final = Endpoint(
-    name="policy.show", method="GET", path=_P, request=policies.PolicyRef, response=policies.Policy,
-    etag="policy_revision", command="policy show", summary="One policy at its current version.")
-POLICY_VERSIONS: Final = Endpoint(
-    name="policy.versions", method="GET", path=_P + "/versions", request=policies.VersionList,
-    response=Page[policies.PolicyVersion], command="policy versions",
-    summary="The versions of a policy, newest first.")
-POLICY_VERSION: Final = Endpoint(
-    name="policy.version", method="GET", path=_P + "/versions/{version}",
-    request=policies.VersionRef, response=policies.PolicyVersion, command="policy show",
-    summary="One version of a policy.")
-POLICY_CREATE: Final = Endpoint(
-    name="policy.create", method="POST", path=_A + "/policies", request=policies.PolicyCreate,
-    response=policies.PolicySaved, permission="write", etag="policy_revision",
-    audit=("policy.created",), command="policy create",
-    summary="Create a policy; refused while its text has errors.")
-POLICY_SAVE: Final = Endpoint(
-    name="policy.save", method="PUT", path=_P, request=policies.PolicySave,
-    response=policies.PolicySaved, permission="write", match="policy_revision",
-    etag="policy_revision", audit=("policy.saved",), command="policy save",
-    summary="Save a new version of a policy.")
-POLICY_DELETE: Final = Endpoint(
-    name="policy.delete", method="DELETE", path=_P, request=policies.PolicyRef,
-    response=policies.PolicyDeleted, permission="write", match="policy_revision",
-    etag="policy_revision", audit=("policy.deleted",), command="policy delete",
-    summary="Take a policy out of the set; its versions stay readable.")
-POLICY_ENABLED: Final = Endpoint(
-    name="policy.enabled", method="PUT", path=_P + "/enabled", request=policies.PolicyEnabled,
-    response=policies.PolicySaved, permission="write", match="policy_revision",
-    etag="policy_revision", audit=("policy.enabled", "policy.disabled"), command="policy enable",
-    summary="Turn a policy on or off.")
-POLICY_MODE: Final = Endpoint(
-    name="policy.mode", method="PUT", path=_P + "/mode", request=policies.PolicyMode,
-    response=policies.PolicySaved, permission="write", match="policy_revision",
-    etag="policy_revision", audit=("policy.mode",), command="policy mode",
-    summary="Enforce a policy, or only watch it.")
-POLICY_ROLLBACK: Final = Endpoint(
-    name="policy.rollback", method="POST", path=_P + "/rollback", request=policies.PolicyRollback,
-    response=policies.PolicySaved, permission="write", match="policy_revision",
-    etag="policy_revision", audit=("policy.rolled_back",), command="policy rollback",
-    summary="Save an old text as a new version, checked against today's schema.")
-POLICY_CHECK: Final = Endpoint(
-    name="policy.check", method="POST", path=_A + "/policies/check", request=policies.PolicyCheck,
-    response=policies.PolicyChecked, command="policy check",
-    summary="The problems of a text, nothing saved.")
-POLICY_FORMAT: Final = Endpoint(
-    name="policy.format", method="POST", path=_A + "/policies/format",
-    request=policies.PolicyFormat, response=policies.PolicyFormatted, command="policy format",
-    summary="A text in the usual form.")
-REVISION_LIST: Final = Endpoint(
-    name="policy.revisions", method="GET", path=_A + "/revisions", request=policies.RevisionList,
-    response=Page[policies.Revision], command="policy revisions",
-    summary="The history of the set, newest first.")
-REVISION_SHOW: Final = Endpoint(
-    name="policy.revision", method="GET", path=_A + "/revisions/{revision}",
-    request=policies.RevisionRef, response=policies.Revision, command="policy revisions",
-    summary="The set in force at one revision.")
-
 SESSION_LIST: Final = Endpoint(
     name="session.list", method="GET", path=_A + "/sessions", request=sessions.SessionList,
     response=Page[sessions.Session], command="session list",
@@ -387,7 +289,8 @@ CHECKPOINT_MAKE: Final = Endpoint(
 
 # fmt: on
 
-ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = tuple(
-    row for row in tuple(globals().values()) if isinstance(row, Endpoint)
+ENDPOINTS: Final[tuple[Endpoint[Any, Any], ...]] = (
+    *(row for row in tuple(globals().values()) if isinstance(row, Endpoint)),
+    *policy_endpoints.ROWS,
 )
-"""Every row above, in the order of the file."""
+"""Every row above, in the order of the file, then those of policies."""
