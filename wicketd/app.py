@@ -23,10 +23,12 @@ from wicketd.config import Config
 from wicketd.connectors import catalogue
 from wicketd.domain.calls import FrontRequest, Reply
 from wicketd.domain.health import Settings
-from wicketd.domain.ids import AgentId, KeyId, MemberId
+from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
 from wicketd.entrance import entrance, settings_of
 from wicketd.net.client import GuardedClient
+from wicketd.oauth.client import OAuthHttp
+from wicketd.oauth.refresh import Reached
 from wicketd.policy.child import PolicyChild
 from wicketd.policy.selftest import self_test
 from wicketd.policy.stack import BigStack
@@ -37,6 +39,7 @@ from wicketd.proxy.errors import RequestErrors
 from wicketd.proxy.front import Desk as FrontDesk
 from wicketd.proxy.gate import Gate
 from wicketd.proxy.hub import Hub
+from wicketd.proxy.live_calls import LiveCalls
 from wicketd.proxy.member_lists import MemberLists, UpstreamTools
 from wicketd.proxy.ports import Ports
 from wicketd.proxy.presence import Presences
@@ -57,6 +60,7 @@ from wicketd.services.desk import Desk
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.events import Events, Topic
 from wicketd.services.installation import Installation, Keys
+from wicketd.services.issuers import Issuers
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.keys import KeyMint
 from wicketd.services.keys import Keys as MemberKeys
@@ -67,6 +71,8 @@ from wicketd.services.own import Own
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
+from wicketd.services.refresh_tools import RefreshTools
+from wicketd.services.refreshing import Refreshing, nowhere
 from wicketd.services.resealing import NoFlows, Resealer
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.sessions import ToolSessions
@@ -92,6 +98,8 @@ class System:
     random: Random
     spawn: Spawn
     daemon_uid: int
+    reached: Reached = nowhere
+    """Told the steps of refreshes; tests end the process there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +111,9 @@ class Daemon:
     admin_read_only: AdminApp
     db: SqliteDatabase
     start: Callable[[], Coroutine[Any, Any, None]]
+    settle: Callable[[], Coroutine[Any, Any, None]]
+    """Waits for what nobody may cancel; after the last answer, before the tasks end."""
     stop: Callable[[], Coroutine[Any, Any, None]]
-
-
-class _LiveCalls:
-    """Ends what runs and streams, on the request side and the session side alike."""
-
-    def __init__(self, presences: Presences, sessions: SessionTable) -> None:
-        self._presences = presences
-        self._sessions = sessions
-
-    def end_agent(self, agent_id: AgentId) -> None:
-        self._presences.end_agent(agent_id)
-        self._sessions.end_agent(agent_id)
-
-    def end_member(self, member_id: MemberId) -> None:
-        self._presences.end_member(member_id)
-        self._sessions.end_member(member_id)
-
-    def end_key(self, key_id: KeyId) -> None:
-        self._presences.end_key(key_id)
 
 
 @dataclass(slots=True)
@@ -247,6 +238,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("entrance", 60, enter.sweep),
         Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
         Sweep("write-ahead log", 5, rooms.wal.retry),
+        Sweep("kept tokens", 5, rooms.kept.refreshing.write_kept),
         Sweep("checkpoint", 5, audit.sign_if_due),
         Sweep("audit events", 0.25, audit.announce),
     )
@@ -259,6 +251,7 @@ async def _compose(  # the whole of what a daemon is made of
         ),
         db=db,
         start=life.start,
+        settle=life.settle,
         stop=life.stop,
     )
 
@@ -293,7 +286,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         events=Events(clock),
         rows=ConnectionRows(db, clock),
         callers=callers,
-        calls=_LiveCalls(presences, legacy),
+        calls=LiveCalls(presences, legacy),
         snapshots=snapshots,
         sessions=sessions,
         wal=wal,
@@ -305,12 +298,18 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         SetRules(config.mcp.status_tool, config.services.drift == "hold"),
     )
     box = TokenBox(sealer, lambda: home.keyring.active)
+    http = OAuthHttp(GuardedClient(), loopback_http=config.oauth.loopback_http)
+    issuers = Issuers(http, db, sealer, loopback=config.oauth.loopback_http)
+    tools = RefreshTools(desk, box, sealer, http, issuers, lambda: _is_writable(db))
+    refreshing = Refreshing(tools, system.spawn, system.reached)
     upstreams = UpstreamClient(GuardedClient(), StoredVerdicts(db), clock, system.spawn)
     kept = Kept(
         db=db,
         desk=desk,
         snapshots=snapshots,
-        connections=Connections(desk, box, files),
+        connections=Connections(desk, box, files, refreshing=refreshing),
+        refreshing=refreshing,
+        http=http,
         sessions=sessions,
         callers=callers,
         upstreams=upstreams,
@@ -346,7 +345,7 @@ def _lists(config: Config, system: System, rooms: _Rooms, services: Services) ->
 
     reach = Reach(
         source=UpstreamTools(rooms.kept.upstreams),
-        unlock=rooms.kept.connections.unlock,
+        unlocker=rooms.kept.connections.unlocker,
         observe=services.observe,
         late=late,
     )
@@ -381,13 +380,17 @@ def _ports(
         callers=rooms.kept.callers,
         gate=Gate(calls),
         snapshots=rooms.kept.snapshots,
-        unlock=rooms.kept.connections.unlock,
+        connections=rooms.kept.connections,
         upstreams=rooms.kept.upstreams,
         lists=lists,
         clock=system.clock,
         ids=system.ids,
         portal=connect_page(config.url),
     )
+
+
+async def _is_writable(db: SqliteDatabase) -> bool:
+    return not (await db.probe()).degraded
 
 
 def _called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:

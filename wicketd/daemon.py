@@ -29,9 +29,11 @@ from wicketd.domain.health import Setting, Settings
 from wicketd.domain.ids import uuid7
 from wicketd.net.addresses import is_loopback_host
 from wicketd.net.hosts import Hosts
+from wicketd.oauth.refresh import Reached
 from wicketd.proxy.door import Door
 from wicketd.proxy.transport import Rules
 from wicketd.services.installation import Keys
+from wicketd.services.refreshing import nowhere
 from wicketd.vault import keyring
 
 _LOG: Final = logging.getLogger(__name__)
@@ -98,8 +100,10 @@ class Tasks:
             _LOG.error("%s failed", task.get_name(), exc_info=task.exception())
 
 
-def run(config: Config, file: Path | None, environ: dict[str, str]) -> None:
-    """Serves until SIGTERM.
+def run(
+    config: Config, file: Path | None, environ: dict[str, str], reached: Reached = nowhere
+) -> None:
+    """Serves until SIGTERM. `reached`: told the steps of refreshes; tests end the process there.
 
     Raises:
         Fatal: keyring, storage or a second instance refuse the start.
@@ -109,7 +113,7 @@ def run(config: Config, file: Path | None, environ: dict[str, str]) -> None:
     _never_dump()
     keys = read_keys(config, environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, file, keys, environ))
+        runner.run(_serve(config, file, keys, environ, reached))
 
 
 def read_keys(config: Config, environ: Mapping[str, str]) -> Keys:
@@ -123,9 +127,11 @@ def read_keys(config: Config, environ: Mapping[str, str]) -> Keys:
     return Keys(keyring.load(ring, environ), keyring.load_audit_key(audit, environ))
 
 
-async def _serve(config: Config, file: Path | None, keys: Keys, environ: dict[str, str]) -> None:
+async def _serve(
+    config: Config, file: Path | None, keys: Keys, environ: dict[str, str], reached: Reached
+) -> None:
     tasks = Tasks()
-    system = System(SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid())
+    system = System(SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid(), reached)
     given = server.activated(environ, os.getpid())
     daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
     try:
@@ -141,6 +147,7 @@ async def _serve(config: Config, file: Path | None, keys: Keys, environ: dict[st
             stop=asyncio.Event(),
         )
     finally:
+        await daemon.settle()
         await tasks.cancel()
         await daemon.stop()
 

@@ -16,6 +16,7 @@ from wicketd.domain.audit import Entry
 from wicketd.domain.errors import Unhealthy, WicketError
 from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Spawn
+from wicketd.oauth.client import OAuthHttp
 from wicketd.policy.child import PolicyChild
 from wicketd.policy.stack import BigStack
 from wicketd.proxy.client import UpstreamClient
@@ -25,12 +26,15 @@ from wicketd.services.connections import Connections
 from wicketd.services.desk import Desk
 from wicketd.services.events import Topic
 from wicketd.services.intents import Intents
+from wicketd.services.refreshing import Refreshing
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import Snapshots
 from wicketd.storage.db import SqliteDatabase
 from wicketd.storage.health import Health
 
 _LOG: Final = logging.getLogger(__name__)
+REFRESHES_S: Final = 15.0
+"""Behind the 20 s of running calls: a shielded refresh has 35 s in all (security spec, 5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class Kept:
     desk: Desk
     snapshots: Snapshots
     connections: Connections
+    refreshing: Refreshing
+    http: OAuthHttp
     sessions: ToolSessions
     callers: Callers
     upstreams: UpstreamClient
@@ -87,6 +93,7 @@ class Upkeep:
         await kept.child.start()
         await self._intents.close_left()
         await kept.sessions.load()
+        await kept.refreshing.flag_doubts()
         await kept.connections.follow_destinations()
         await kept.connections.expire_pending()
         await kept.snapshots.start()
@@ -95,13 +102,19 @@ class Upkeep:
             self._spawn(_repeat(sweep), name=sweep.name)
         self._spawn(self._announce(), name="list changes")
 
+    async def settle(self) -> None:
+        """Gives refreshes under way their time: a lost answer costs the member the connection."""
+        await self._kept.refreshing.settle(REFRESHES_S)
+
     async def stop(self) -> None:
         """The last rows, a last checkpoint, then every connection and process."""
+        await self._kept.refreshing.write_kept()
         with suppress(WicketError):
             await self._kept.callers.flush_refusals()
             await self._record("system.stopped")
             await self._audit.checkpoint()
         await self._kept.upstreams.close()
+        await self._kept.http.close()
         await self._kept.child.stop()
         self._kept.stack.close()
         await self._kept.db.close()

@@ -35,7 +35,7 @@ def lists_of(calling: Calling, *, portal: str | None = None, name_max: int = 48)
     """Lists over a state."""
     state = calling.state
     reach = Reach(
-        OneServer(), state.connections.unlock, state.services.observe, lambda _agent, _key: None
+        OneServer(), state.connections.unlocker, state.services.observe, lambda _agent, _key: None
     )
     listings = Listings(state.snapshots, reach, state.clock, Tasks())
     return MemberLists(listings, lambda _caller, _service: portal, name_max=name_max)

@@ -63,7 +63,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         state, servers, tasks = calling.state, Servers(), Tasks()
         late: list[str] = []
         tell: Callable[[str, str], None] = lambda agent, service: late.append(service)  # noqa: E731
-        reach = Reach(servers, state.connections.unlock, state.services.observe, tell)
+        reach = Reach(servers, state.connections.unlocker, state.services.observe, tell)
         listings = Listings(state.snapshots, reach, state.clock, tasks, deadline_s=1.0)
         servers.lists["open"] = [tool("look"), tool("wipe"), tool("extra")]
         await calling.caller()

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.upstreams import Tasks
 from wicketd.audit.journal import Journal
 from wicketd.connectors.catalogue import Catalogue, parse_connector
 from wicketd.domain.actor import Actor, Permission
@@ -24,6 +25,8 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberKey
 from wicketd.domain.policies import Problem
 from wicketd.domain.ports import Tx
+from wicketd.net.client import GuardedClient
+from wicketd.oauth.client import OAuthHttp
 from wicketd.policy import checker, engine
 from wicketd.policy.checks import Scope
 from wicketd.policy.stack import BigStack
@@ -34,11 +37,14 @@ from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
 from wicketd.services.events import Events
+from wicketd.services.issuers import Issuers
 from wicketd.services.keys import KeyMint, Keys
 from wicketd.services.members import Members
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
+from wicketd.services.refresh_tools import RefreshTools
+from wicketd.services.refreshing import Refreshing
 from wicketd.services.resealing import NoFlows, Resealer
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.snapshots import Snapshots
@@ -213,6 +219,9 @@ class State:
     members: Members
     keys: Keys
     connections: Connections
+    refreshing: Refreshing
+    http: OAuthHttp
+    tasks: Tasks
     services: Services
     policies: Policies
 
@@ -297,7 +306,13 @@ async def open_state(
     stack = BigStack()
     try:
         ring = keyring.parse(keyring.generate("2026-11-24T00:00:00Z", random)).bind(INSTALL_ID)
-        yield _assembled(directory, clock, random, db, ring, stack, settings, pending_hours)
+        state = _assembled(directory, clock, random, db, ring, stack, settings, pending_hours)
+        try:
+            yield state
+        finally:
+            for task in list(state.tasks.running):
+                task.cancel()
+            await state.http.close()
     finally:
         stack.close()
         await db.close()
@@ -339,7 +354,12 @@ def _assembled(
     )
     tools = PolicyTools(InProcessChecker(stack), stack, RevisionSeal(ring))
     sets = PolicySets(desk, tools, files, settings)
-    connected = Connections(desk, box, files, pending_hours)
+    http = OAuthHttp(GuardedClient(), loopback_http=True)
+    issuers = Issuers(http, db, sealer, loopback=True)
+    flights = RefreshTools(desk, box, sealer, http, issuers, lambda: _is_writable(db))
+    tasks = Tasks()
+    refreshing = Refreshing(flights, tasks)
+    connected = Connections(desk, box, files, pending_hours, refreshing)
     state = State(
         directory=directory,
         clock=clock,
@@ -360,10 +380,17 @@ def _assembled(
             desk, KeyMint(ring, sealer, random), Resealer(box, NoFlows()), RecentFactor(clock)
         ),
         connections=connected,
+        refreshing=refreshing,
+        http=http,
+        tasks=tasks,
         services=Services(desk, sets, files, upstreams, connected),
         policies=Policies(desk, sets),
     )
     return state
+
+
+async def _is_writable(db: SqliteDatabase) -> bool:
+    return not (await db.probe()).degraded
 
 
 def _first(texts: dict[str, str]) -> Catalogue:

@@ -127,7 +127,7 @@ async def open_wired(directory: Path, *, portal: str | None = None) -> AsyncIter
         client = UpstreamClient(GuardedClient(), StoredVerdicts(state.db), state.clock, tasks)
         reach = Reach(
             UpstreamTools(client),
-            state.connections.unlock,
+            state.connections.unlocker,
             state.services.observe,
             lambda _agent, _service: None,
         )
@@ -140,7 +140,7 @@ async def open_wired(directory: Path, *, portal: str | None = None) -> AsyncIter
             callers=calling.callers,
             gate=calling.gate,
             snapshots=state.snapshots,
-            unlock=state.connections.unlock,
+            connections=state.connections,
             upstreams=client,
             lists=lists,
             clock=state.clock,

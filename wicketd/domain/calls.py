@@ -186,6 +186,8 @@ class Answer:
     status: int | None
     upstream_ms: int
     bytes_out: int
+    generation: int | None = None
+    """Of the credential that was sent, if it is not the one that was opened first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,8 @@ class Failure:
     upstream_ms: int = 0
     cap: str | None = None
     """The cap that was passed, if one was (protocol spec, 4.7)."""
+    generation: int | None = None
+    """As in `Answer`."""
 
 
 @dataclass(frozen=True, slots=True)

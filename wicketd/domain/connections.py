@@ -80,6 +80,8 @@ class Credential:
     value: SecretBytes | None
     connection_id: ConnectionId | None = None
     generation: int | None = None
+    is_doubted: bool = False
+    """The upstream refused it last time: whoever finds that it works says so."""
 
 
 EDGES: Final = (
@@ -106,6 +108,7 @@ EDGES: Final = (
         Edge(ConnectionState.PENDING, ConnectionState.PENDING, "save", "connection.pending"),
         Edge(ConnectionState.PENDING, ConnectionState.SEALED, "seal", "connection.sealed"),
         Edge(ConnectionState.SEALED, ConnectionState.SEALED, "rewrap", "connection.rewrapped"),
+        Edge(ConnectionState.SEALED, ConnectionState.SEALED, "refresh", "connection.refreshed"),
         Edge(ConnectionState.PENDING, ConnectionState.EXPIRED, "expire", "connection.expired"),
         Edge(ConnectionState.SEALED, ConnectionState.NEEDS_RECONNECT, "break", "connection.broken"),
         Edge(

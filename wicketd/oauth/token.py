@@ -60,7 +60,9 @@ class Meaning(StrEnum):
     REFUSED = "refused"
     """Another 4xx: the server looked at the request and redeemed nothing."""
     IN_DOUBT = "in_doubt"
-    """429, 5xx, or an answer that is none: the token may have been redeemed."""
+    """429, 5xx, time-out, or an answer that is none: the token may have been redeemed."""
+    UNSENT = "unsent"
+    """No connection was made; `parse` never says so, the sender does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,9 @@ def _split(routed: Routed) -> names.Split | Refusal:
 
 def _outcome(call: Call, answer: Answer | Failure, credential: Credential | None) -> Outcome:
     connection_id = credential.connection_id if credential is not None else None
-    generation = credential.generation if credential is not None else None
+    generation = answer.generation
+    if generation is None and credential is not None:
+        generation = credential.generation
     if isinstance(answer, Failure):
         return Outcome(
             answer.outcome,

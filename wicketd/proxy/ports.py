@@ -6,7 +6,8 @@ a call of the built-in service is answered here, every other one by the upstream
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from wicketd.domain.calls import (
     Answer,
@@ -23,15 +24,20 @@ from wicketd.domain.connections import Credential
 from wicketd.domain.json import JsonObject
 from wicketd.domain.policies import Decision
 from wicketd.domain.ports import Clock, Front, Ids
+from wicketd.proxy import failures
 from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.gate import Gate
 from wicketd.proxy.member_lists import MemberLists
 from wicketd.services.builtin import BUILT_IN_KEY
 from wicketd.services.callers import Callers
+from wicketd.services.connections import Connections
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.unlocking import NOTHING
 
 _LOG = logging.getLogger(__name__)
+
+Send: TypeAlias = Callable[[Credential], Awaitable[Answer | Failure]]
+"""Sends one decided call under a credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Ports:
     callers: Callers
     gate: Gate
     snapshots: Snapshots
-    unlock: Callable[[Caller, str], Awaitable[Credential | Failure]]
+    connections: Connections
     upstreams: UpstreamClient
     lists: MemberLists
     clock: Clock
@@ -101,7 +107,7 @@ class Ports:
         """The member's credential, bound to its destination; none for the built-in service."""
         if call.service == BUILT_IN_KEY:
             return NOTHING
-        opened = await self.unlock(call.caller, call.service)
+        opened = await self.connections.unlock(call.caller, call.service)
         return self._with_portal(call.caller, opened) if isinstance(opened, Failure) else opened
 
     async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
@@ -125,8 +131,41 @@ class Ports:
             gone = Refusal(RefusalKind.UNREACHABLE, {"service": call.service})
             return Failure(OutcomeStatus.UNREACHABLE, gone)
         tool = snapshot.tools.get((call.service, call.name))
-        answer = await self.upstreams.send(call, credential, front, connector, tool)
+
+        async def send(opened: Credential) -> Answer | Failure:
+            return await self.upstreams.send(call, opened, front, connector, tool)
+
+        answer = await self._with_credential(call, credential, send)
         return self._with_portal(call.caller, answer) if isinstance(answer, Failure) else answer
+
+    async def _with_credential(
+        self, call: Call, credential: Credential, send: Send
+    ) -> Answer | Failure:
+        """After a 401 the upstream is asked once more, with a renewed credential (protocol 4.4)."""
+        answer = await send(credential)
+        if _is_refused(answer):
+            renewed = await self.connections.unlocker.renew(call.caller, call.service, credential)
+            if isinstance(renewed, Failure):
+                return replace(renewed, status=401)
+            answer = replace(await send(renewed), generation=renewed.generation)
+            if _is_refused(answer):
+                await self.connections.unlocker.rejected(call.caller, call.service, renewed)
+        elif credential.is_doubted and isinstance(answer, Answer):
+            await self.connections.unlocker.accepted(call.caller, call.service)
+        if isinstance(answer, Failure) and answer.refusal.kind is RefusalKind.SCOPES:
+            return await self._stepping_up(call, answer)
+        return answer
+
+    async def _stepping_up(self, call: Call, failure: Failure) -> Failure:
+        """Keeps what was lacking for the next sign-in; where none would help, it is a plain 403."""
+        scopes = failure.refusal.values.get("scopes", "").split(", ")
+        lacking = [scope for scope in scopes if scope]
+        if lacking and await self.connections.unlocker.lacks(
+            call.caller, call.service, call.name, lacking
+        ):
+            return failure
+        plain = failures.unreachable(call.service, status=403)
+        return replace(plain, upstream_ms=failure.upstream_ms, generation=failure.generation)
 
     def _with_portal(self, caller: Caller, failure: Failure) -> Failure:
         url = self.portal(caller, failure.refusal.values.get("service", ""))
@@ -134,4 +173,11 @@ class Ports:
             return failure
         values = {**failure.refusal.values, "portal": url}
         refusal = Refusal(failure.refusal.kind, values, retry_after_s=failure.refusal.retry_after_s)
-        return Failure(failure.outcome, refusal, failure.status, failure.upstream_ms, failure.cap)
+        return replace(failure, refusal=refusal)
+
+
+def _is_refused(answer: Answer | Failure) -> bool:
+    """Whether the upstream did not take the credential, and so did nothing."""
+    if not isinstance(answer, Failure) or answer.status != 401:
+        return False
+    return answer.refusal.kind is RefusalKind.RECONNECT

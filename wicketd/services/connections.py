@@ -20,8 +20,10 @@ from wicketd.domain.ids import AgentId, ConnectionId, MemberId, Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState
 from wicketd.services import find
+from wicketd.services.breaking import MOVED
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
+from wicketd.services.refreshing import Refreshing
 from wicketd.services.tokens import TokenBox, static_record, static_token
 from wicketd.services.transitions import (
     DESTROYED,
@@ -36,8 +38,6 @@ from wicketd.storage import agents, connections, keys, services
 from wicketd.vault.sealing import SealPublicForged
 from wicketd.vault.secret import Secret
 
-MOVED: Final = "moved"
-"""Why a connection broke whose connector now names another origin or credential placement."""
 HOUR_MS: Final = 3_600_000
 
 
@@ -58,16 +58,18 @@ class Connections:
         box: TokenBox,
         catalogue: Callable[[], Catalogue],
         pending_hours: int = 24,
+        refreshing: Refreshing | None = None,
     ) -> None:
         self._desk = desk
         self._box = box
         self._catalogue = catalogue
         self._pending_ms = pending_hours * HOUR_MS
-        self._unlocker = Unlocker(desk, box, catalogue)
+        self.unlocker = Unlocker(desk, box, catalogue, refreshing)
+        """Opens credentials for calls."""
 
     async def unlock(self, caller: Caller, service_key: str) -> Credential | Failure:
         """Opens the caller's credential for one call (`services.unlocking`)."""
-        return await self._unlocker.unlock(caller, service_key)
+        return await self.unlocker.unlock(caller, service_key)
 
     async def list(self, agent: str) -> Sequence[Held]:
         """Facts about the agent's connections, no ciphertexts, each with its service's key or "".

@@ -15,13 +15,14 @@ from typing import Final, Protocol
 from wicketd.domain.calls import Caller, Failure, RefusalKind
 from wicketd.domain.catalogue import Connector, CredentialKind
 from wicketd.domain.connections import Credential
-from wicketd.domain.errors import TimedOut, Unreachable, Upstream, WicketError
+from wicketd.domain.errors import SignInRejected, TimedOut, Unreachable, Upstream, WicketError
 from wicketd.domain.ids import AgentId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Spawn
 from wicketd.policy import engine
 from wicketd.services.builtin import BUILT_IN_KEY, status_definition
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
+from wicketd.services.unlocking import Unlocker
 
 DEADLINE_S: Final = 5.0
 LATE_S: Final = 30.0
@@ -60,7 +61,6 @@ class ToolSource(Protocol):
         """
 
 
-Unlock = Callable[[Caller, str], Awaitable[Credential | Failure]]
 Observe = Callable[[str, str, Sequence[JsonObject]], Awaitable[None]]
 """(agent id, service key, definitions): compares with the stored catalogue, flags drift."""
 Late = Callable[[AgentId, str], None]
@@ -72,7 +72,7 @@ class Reach:
     """How a list is had: the upstream, the member's credential, and who hears of it."""
 
     source: ToolSource
-    unlock: Unlock
+    unlocker: Unlocker
     observe: Observe
     late: Late
 
@@ -181,11 +181,13 @@ class Listings:
             self._reach.late(caller.agent.id, connector.key)
 
     async def _ask(self, key: _Key, caller: Caller, connector: Connector) -> str | None:
-        credential = await self._reach.unlock(caller, connector.key)
+        credential = await self._reach.unlocker.unlock(caller, connector.key)
         if isinstance(credential, Failure):
             return _REASONS.get(credential.refusal.kind, "not_connected")
         try:
-            tools = await self._reach.source.list_tools(connector, caller, credential)
+            tools = await self._listed(caller, connector, credential)
+            if isinstance(tools, Failure):
+                return _REASONS.get(tools.refusal.kind, "not_connected")
             await self._reach.observe(caller.agent.id, connector.key, tools)
         except TimedOut:
             return "timeout"
@@ -200,6 +202,23 @@ class Listings:
         if len(self._copies) > _COPIES:
             self._copies.popitem(last=False)
         return None
+
+    async def _listed(
+        self, caller: Caller, connector: Connector, credential: Credential
+    ) -> list[JsonObject] | Failure:
+        """The upstream's list; after a refused credential once more, with a renewed one."""
+        source, unlocker = self._reach.source, self._reach.unlocker
+        try:
+            return await source.list_tools(connector, caller, credential)
+        except SignInRejected:
+            renewed = await unlocker.renew(caller, connector.key, credential)
+        if isinstance(renewed, Failure):
+            return renewed
+        try:
+            return await source.list_tools(connector, caller, renewed)
+        except SignInRejected:
+            await unlocker.rejected(caller, connector.key, renewed)
+            raise
 
     def _shown(
         self,

@@ -114,7 +114,8 @@ class TokenBox:
 
     def __init__(self, sealer: Sealer, active_kid: Callable[[], str]) -> None:
         self._sealer = sealer
-        self._active_kid = active_kid
+        self.active_kid = active_kid
+        """The server key in use."""
 
     def pending(self, held: Held, record: SecretBytes, expires_at: int) -> Contents:
         """Under the server layer, while the member has no key. `expires_at`: ms."""
@@ -177,7 +178,7 @@ class TokenBox:
         return Contents(
             sealed_ct=ciphertext,
             sealed_suite=int(suite),
-            outer_kid=self._active_kid(),
+            outer_kid=self.active_kid(),
             sealed_key_id=key_id,
             generation=generation,
         )

@@ -186,6 +186,25 @@ def rewrite(unit: Unit, held: Held, holds: Contents, reason: str | None) -> Conn
     return after
 
 
+def mark(unit: Unit, held: Held, reason: str | None, audit: str | None = None) -> Connection:
+    """Notes on a sealed connection why it cannot be used now, or that it can; it holds the same.
+
+    `audit`: the kind of its row, if the log tells of it.
+    """
+    connection = held.connection
+    after = replace(
+        connection,
+        error=reason,
+        updated_at=unit.desk.clock.now_ms(),
+        rev=Revision(connection.rev + 1),
+    )
+    unit.tx.run(connections.put(after))
+    if audit is not None:
+        edge = Edge(after.state, after.state, "mark", audit)
+        _audit_connection(unit, Held(after, held.service), edge)
+    return after
+
+
 def break_sealed(unit: Unit, held: Sequence[Held], reason: str) -> None:
     """Destroys what only an ended key could open: sealed connections need a new sign-in."""
     for one in held:

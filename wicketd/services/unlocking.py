@@ -1,24 +1,29 @@
 """Opens a member's credential for one call, with the key that the caller holds.
 
-Counterpart: `services.connections`.
+Counterparts: `services.connections`; `refreshing`, which renews what is old.
 
 Invariant: a credential leaves only for the destination that the row, the envelope and the connector
 in force agree on. A failure to open is never retried with another key: the member signs in anew
 (FC8, FC11).
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, assert_never
 
 from wicketd.connectors.catalogue import Catalogue, destination
 from wicketd.domain.actor import SYSTEM
 from wicketd.domain.calls import Caller, Failure, OutcomeStatus, Refusal, RefusalKind
 from wicketd.domain.catalogue import Connector, CredentialKind
 from wicketd.domain.connections import Connection, ConnectionState, Credential, Destination
+from wicketd.oauth.refresh import Fault
+from wicketd.services import oauth_records
+from wicketd.services.breaking import DECRYPT_FAILED, MOVED, REJECTED, break_now, current
 from wicketd.services.desk import Desk, Unit
-from wicketd.services.events import Topic
-from wicketd.services.tokens import Opened, TokenBox, header_value, placed_header
-from wicketd.services.transitions import Held, contents, move_connection
+from wicketd.services.refresh_flight import Grant, Keyed, Wanted
+from wicketd.services.refreshing import DUE, Refreshing
+from wicketd.services.step_ups import StepUps
+from wicketd.services.tokens import TokenBox, header_value, placed_header
+from wicketd.services.transitions import Held, mark, move_connection
 from wicketd.storage import connections
 from wicketd.vault.envelope import DecryptFailed
 
@@ -26,12 +31,23 @@ NOTHING: Final = Credential(destination=None, header=None, value=None)
 
 
 class Unlocker:
-    """Step 14 of a call (product spec, section 5) for stored credentials."""
+    """Step 14 of a call (product spec, section 5) for stored credentials.
 
-    def __init__(self, desk: Desk, box: TokenBox, catalogue: Callable[[], Catalogue]) -> None:
+    Without `refreshing` tokens are used as they are.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        box: TokenBox,
+        catalogue: Callable[[], Catalogue],
+        refreshing: Refreshing | None = None,
+    ) -> None:
         self._desk = desk
         self._box = box
         self._catalogue = catalogue
+        self._refreshing = refreshing
+        self._step_ups = StepUps(desk.clock)
         self._destinations: dict[str, tuple[Connector, Destination | None]] = {}
 
     async def unlock(self, caller: Caller, service: str) -> Credential | Failure:
@@ -49,9 +65,90 @@ class Unlocker:
             return _failure(RefusalKind.RECONNECT, service)
         held = Held(connection, service)
         if connection.destination != here:
-            await self._break(held, "moved")
+            await break_now(self._desk, held, MOVED)
             return _failure(RefusalKind.RECONNECT, service)
         return await self._open(caller, held, connector, here)
+
+    async def renew(
+        self, caller: Caller, service: str, refused: Credential
+    ) -> Credential | Failure:
+        """Another credential after the upstream answered 401 to `refused`: the next generation's.
+
+        Without a refresh token there is none; the connection is kept and shown as rejected.
+        """
+        connector, held = self._catalogue().get(service), await self._held(caller, service)
+        if connector is None or held is None or refused.generation is None:
+            return _failure(RefusalKind.RECONNECT, service)
+        here = self._destination(connector)
+        if here is None or here != held.connection.destination:
+            return _failure(RefusalKind.RECONNECT, service)
+        if self._refreshing is None or not held.connection.refreshable:
+            await self.rejected(caller, service, refused)
+            return _failure(RefusalKind.RECONNECT, service)
+        wanted = Wanted(not_generation=refused.generation)
+        grant = await self._refreshing.fresh(Keyed.of(caller), held, connector, wanted)
+        if isinstance(grant, Fault):
+            return _of_fault(grant, service)
+        return _credential(grant, connector, here)
+
+    async def rejected(self, caller: Caller, service: str, refused: Credential) -> None:
+        """The upstream takes not even a fresh token: marks the connection, keeps everything."""
+        held = await self._held(caller, service)
+        if held is None or held.connection.error is not None:
+            return
+
+        def work(unit: Unit) -> None:
+            now = current(unit, held.connection)
+            if now is None or now.error is not None or now.generation != refused.generation:
+                return
+            if now.state is ConnectionState.SEALED:
+                mark(unit, Held(now, service), REJECTED)
+
+        await self._desk.change(SYSTEM, work)
+        self._desk.rows.forget(caller.member.id)
+
+    async def accepted(self, caller: Caller, service: str) -> None:
+        """The upstream takes the token after all: a mark of rejection goes."""
+        held = await self._held(caller, service)
+        if held is None or held.connection.error != REJECTED:
+            return
+
+        def work(unit: Unit) -> None:
+            now = current(unit, held.connection)
+            if now is not None and now.error == REJECTED:
+                mark(unit, Held(now, service), None)
+
+        await self._desk.change(SYSTEM, work)
+        self._desk.rows.forget(caller.member.id)
+
+    async def lacks(self, caller: Caller, service: str, tool: str, scopes: Sequence[str]) -> bool:
+        """The upstream wants more `scopes` for `tool`: the next sign-in asks for them too.
+
+        False: it wanted more three times today already, so a further sign-in would not help.
+        """
+        held = await self._held(caller, service)
+        if held is None:
+            return True
+        wanted = oauth_records.union(held.connection.missing_scopes, scopes)
+        if held.connection.missing_scopes == wanted:
+            return True
+        if not self._step_ups.may_ask(held.connection.id, tool):
+            return False
+
+        def work(unit: Unit) -> None:
+            now = current(unit, held.connection)
+            if now is not None and now.state is ConnectionState.SEALED:
+                unit.tx.run(connections.set_missing_scopes(now, wanted, unit.desk.clock.now_ms()))
+
+        await self._desk.change(SYSTEM, work)
+        self._desk.rows.forget(caller.member.id)
+        return True
+
+    async def _held(self, caller: Caller, service: str) -> Held | None:
+        connection = await self._desk.rows.read(caller, service)
+        if connection is None or connection.state is not ConnectionState.SEALED:
+            return None
+        return Held(connection, service) if connection.sealed_key_id == caller.key_id else None
 
     def _destination(self, connector: Connector) -> Destination | None:
         """Worked out once for each connector in force: a call parses no URL."""
@@ -68,24 +165,34 @@ class Unlocker:
         try:
             opened = self._box.open_sealed(held, caller.key_id, caller.secret)
         except DecryptFailed:
-            await self._break(held, "decrypt_failed")
+            await break_now(self._desk, held, DECRYPT_FAILED)
             return _failure(RefusalKind.RECONNECT, held.service)
-        connection = held.connection
-        if opened.is_deposit:
-            connection = await self._make_symmetric(caller, held, opened)
-        return Credential(
-            destination=here,
-            header=placed_header(here),
-            value=header_value(connector, opened.token),
-            connection_id=connection.id,
-            generation=connection.generation,
-        )
+        grant = Grant(held.connection, opened)
+        if self._refreshing is not None:
+            if self._refreshing.is_behind(held.connection.id):
+                return _of_fault(Fault.NOT_DURABLE, held.service)
+            if not DUE.is_met(grant, self._desk.clock.now_ms()):
+                renewed = await self._refreshing.fresh(Keyed.of(caller), held, connector)
+                if not isinstance(renewed, Fault):
+                    grant = renewed
+                elif renewed is not Fault.UNSENT or not self._is_alive(grant):
+                    return _of_fault(renewed, held.service)
+        if grant.opened.is_deposit:
+            grant = await self._make_symmetric(caller, Held(grant.connection, held.service), grant)
+        return _credential(grant, connector, here)
 
-    async def _make_symmetric(self, caller: Caller, held: Held, opened: Opened) -> Connection:
+    def _is_alive(self, grant: Grant) -> bool:
+        """Whether the old access token will do while its issuer cannot be reached."""
+        expires_at = grant.opened.details.expires_at
+        is_known = expires_at is not None and expires_at > self._desk.clock.now_ms()
+        return is_known and not grant.connection.refresh_due
+
+    async def _make_symmetric(self, caller: Caller, held: Held, grant: Grant) -> Grant:
         """The first keyed use of a deposit writes it anew under the member's own layer, once."""
+        opened = grant.opened
 
         def work(unit: Unit) -> Connection:
-            now = self._current(unit, held)
+            now = current(unit, held.connection)
             if now is None or now.generation != held.connection.generation:
                 return now or held.connection
             holds = self._box.symmetric(held, opened.record, caller.key_id, caller.secret)
@@ -93,38 +200,37 @@ class Unlocker:
 
         after = await self._desk.change(SYSTEM, work)
         self._desk.rows.forget(caller.member.id)
-        return after
-
-    async def _break(self, held: Held, reason: str) -> None:
-        def work(unit: Unit) -> bool:
-            now = self._current(unit, held)
-            if now is None or now.sealed_ct != held.connection.sealed_ct:
-                return False
-            if now.state is not ConnectionState.SEALED:
-                return False
-            one = Held(now, held.service)
-            if reason == "moved":
-                move_connection(unit, one, "break", contents(now), reason)
-            else:
-                move_connection(unit, one, "break", reason=reason)
-            return True
-
-        is_broken = await self._desk.change(SYSTEM, work)
-        self._desk.rows.forget(held.connection.member_id)
-        if is_broken:
-            data = {"alarm": "connection_broken", "reason": reason, "service": held.service}
-            self._desk.events.publish(Topic.STATUS, dict(data), held.connection.agent_id)
-
-    @staticmethod
-    def _current(unit: Unit, held: Held) -> Connection | None:
-        was = held.connection
-        query = connections.of_member_service(was.agent_id, was.member_id, was.service_id)
-        return unit.tx.one(query)
+        return Grant(after, opened)
 
 
 _NOT_CONNECTED: Final = frozenset(
     {ConnectionState.PENDING, ConnectionState.REVOKED, ConnectionState.EXPIRED}
 )
+
+
+def _credential(grant: Grant, connector: Connector, here: Destination) -> Credential:
+    return Credential(
+        destination=here,
+        header=placed_header(here),
+        value=header_value(connector, grant.opened.token),
+        connection_id=grant.connection.id,
+        generation=grant.connection.generation,
+        is_doubted=grant.connection.error == REJECTED,
+    )
+
+
+def _of_fault(fault: Fault, service: str) -> Failure:
+    """How a call ends without a fresh token (product spec, section 5, steps 13 to 15)."""
+    match fault:
+        case Fault.RECONNECT:
+            return _failure(RefusalKind.RECONNECT, service)
+        case Fault.UNREACHABLE | Fault.UNSENT:
+            refusal = Refusal(RefusalKind.UNREACHABLE, {"service": service})
+            return Failure(OutcomeStatus.UNREACHABLE, refusal)
+        case Fault.NOT_DURABLE:
+            refused = Refusal(RefusalKind.AUDIT_REFUSED, {"service": service}, retry_after_s=5)
+            return Failure(OutcomeStatus.NO_CREDENTIALS, refused)
+    assert_never(fault)
 
 
 def _failure(kind: RefusalKind, service: str) -> Failure:

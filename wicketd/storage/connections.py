@@ -10,13 +10,13 @@ from wicketd.domain.connections import Connection, ConnectionState, Destination
 from wicketd.domain.ids import AccountId, AgentId, ConnectionId, MemberId, Revision, ServiceId
 from wicketd.domain.ports import Query, Statement
 
-_FACTS: Final = (
+FACTS: Final = (
     "c.id, c.agent_id, c.member_id, c.service_id, c.state, c.origin, c.placement, c.account_label, "
     "c.issuer, c.pending_expires_at, c.sealed_suite, c.outer_kid, c.sealed_key_id, c.generation, "
     "c.last_used_at, c.error, c.created_at, c.updated_at, c.rev, c.scopes, c.access_expires_at, "
     "c.refreshable, c.refresh_due, c.missing_scopes, c.last_refresh_at"
 )
-_WHOLE: Final = f"{_FACTS}, c.pending_ct, c.sealed_ct"
+_WHOLE: Final = f"{FACTS}, c.pending_ct, c.sealed_ct"
 _FACTS_WIDTH: Final = 25
 _WIDTH: Final = 27
 _WITH_SERVICE: Final = (
@@ -93,7 +93,7 @@ def of_agent_with_service(agent_id: AgentId) -> Query[tuple[Connection, str]]:
 def of_agent(agent_id: AgentId) -> Query[Connection]:
     """Facts about the connections of an agent's members, without ciphertexts."""
     return Query(
-        f"SELECT {_FACTS} FROM connections AS c WHERE c.agent_id = ? AND c.member_id IN "
+        f"SELECT {FACTS} FROM connections AS c WHERE c.agent_id = ? AND c.member_id IN "
         "(SELECT id FROM members WHERE agent_id = ?) ORDER BY c.id",
         (agent_id, agent_id),
         read,
@@ -114,7 +114,7 @@ def ids_of_account(agent_id: AgentId, account_id: AccountId) -> Query[Connection
 def pending_since_before(at_ms: int) -> Query[Connection]:
     """Facts about connections whose pending window ended before `at_ms`, for the sweep."""
     return Query(
-        f"SELECT {_FACTS} FROM connections AS c WHERE c.pending_expires_at < ? "
+        f"SELECT {FACTS} FROM connections AS c WHERE c.pending_expires_at < ? "
         "AND c.state = 'pending' ORDER BY c.pending_expires_at",
         (at_ms,),
         read,
@@ -148,6 +148,15 @@ def destroy(
         "sealed_key_id = NULL, updated_at = ?, rev = rev + 1 "
         "WHERE id = ? AND agent_id = ? AND member_id = ?",
         (state, at_ms, connection_id, agent_id, member_id),
+    )
+
+
+def set_missing_scopes(connection: Connection, scopes: str | None, at_ms: int) -> Statement:
+    """Notes what the next sign-in asks for; the credential stays as it is."""
+    return Statement(
+        "UPDATE connections SET missing_scopes = ?, updated_at = ?, rev = rev + 1 "
+        "WHERE id = ? AND agent_id = ? AND member_id = ?",
+        (scopes, at_ms, connection.id, connection.agent_id, connection.member_id),
     )
 
 

@@ -156,6 +156,13 @@ def set_error(service_id: ServiceId, error: str | None) -> Statement:
     return Statement("UPDATE services SET last_error = ? WHERE id = ?", (error, service_id))
 
 
+def clear_error(service_id: ServiceId, error: str) -> Statement:
+    """Takes this very error back, if it is the last one."""
+    return Statement(
+        "UPDATE services SET last_error = NULL WHERE id = ? AND last_error = ?", (service_id, error)
+    )
+
+
 def set_era(service_id: ServiceId, era: UpstreamEra | None, at_ms: int | None) -> Statement:
     """Notes a verdict of the era probe, or forgets it; not a change of the service's revision."""
     return Statement(

@@ -1,0 +1,196 @@
+"""A member connected to a service through an authorization server, as if the sign-in were over.
+
+The tokens are the server's own, deposited to the member's key the way a callback leaves them.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.support.oauth_server import AuthorizationServer, Client, Mode, serve_oauth
+from tests.support.state import ADMIN, State, open_state
+from wicketd.connectors.catalogue import destination, parse_connector
+from wicketd.domain.calls import Caller
+from wicketd.domain.connections import Connection, ConnectionState, Credential
+from wicketd.domain.ids import AgentId, ConnectionId, MemberId, Revision, ServiceId
+from wicketd.domain.ports import Tx
+from wicketd.oauth.refresh import Fault
+from wicketd.oauth.token import TokenAnswer
+from wicketd.services import oauth_records
+from wicketd.services.desk import Desk, Unit
+from wicketd.services.oauth_records import Source
+from wicketd.services.refresh_flight import Grant, Keyed, Wanted
+from wicketd.services.tokens import TokenBox, TokenRecord
+from wicketd.services.transitions import Held, open_connection
+from wicketd.storage import connections, keys, refresh_intents, services
+from wicketd.storage.refresh_intents import RefreshIntent
+from wicketd.vault.secret import Secret
+
+MAIL = """
+key = "mail"
+name = "Mail"
+transport = { kind = "streamable-http", url = "https://mail.example.test/mcp" }
+credential = { kind = "oauth" }
+[tools]
+read = ["search_mail"]
+write = ["send_mail"]
+"""
+RESOURCE = "https://mail.example.test/mcp"
+
+
+def record_of(
+    tokens: dict[str, Any], server: AuthorizationServer, client: Client, at_ms: int, resource: str
+) -> TokenRecord:
+    """The record of a token answer."""
+    answer = TokenAnswer(
+        access_token=Secret(tokens["access_token"].encode()),
+        refresh_token=(
+            Secret(tokens["refresh_token"].encode()) if "refresh_token" in tokens else None
+        ),
+        scope=tokens.get("scope"),
+        expires_in=tokens.get("expires_in"),
+    )
+    source = Source(
+        issuer=server.issuer,
+        token_endpoint=f"{server.url}/token",
+        client_id=client.client_id,
+        auth_method="none" if client.secret is None else "client_secret_basic",
+        resource=resource,
+        scopes="read",
+    )
+    return oauth_records.first(answer, source, at_ms)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose connection, to what. `text`: the connector file."""
+
+    agent_id: AgentId
+    member_id: MemberId
+    service_id: ServiceId
+    service: str
+    text: str
+
+
+async def deposit(
+    desk: Desk, box: TokenBox, place: Place, record: TokenRecord, *, due: bool = False
+) -> Connection:
+    """Puts a record into a new row, sealed to the member's active key."""
+    to = destination(parse_connector(place.text.encode(), "test"))
+    assert to is not None
+    now = desk.clock.now_ms()
+    blank = Connection(
+        id=ConnectionId(desk.ids.uuid7()),
+        agent_id=place.agent_id,
+        member_id=place.member_id,
+        service_id=place.service_id,
+        state=ConnectionState.SEALED,
+        destination=to,
+        account_label="bob",
+        issuer=record.issuer,
+        pending_ct=None,
+        pending_expires_at=None,
+        sealed_ct=None,
+        sealed_suite=None,
+        outer_kid=None,
+        sealed_key_id=None,
+        generation=0,
+        last_used_at=None,
+        error=None,
+        created_at=now,
+        updated_at=now,
+        rev=Revision(1),
+    )
+    shown = replace(oauth_records.described(blank, record), refresh_due=due)
+    held = Held(shown, place.service)
+
+    def work(unit: Unit) -> Connection:
+        key = unit.tx.one(keys.active_of(place.agent_id, place.member_id))
+        assert key is not None
+        sealed = box.deposit(held, oauth_records.sealable(record), key)
+        return open_connection(unit, held, "deposit", sealed)
+
+    return await desk.change(ADMIN, work)
+
+
+@dataclass
+class Connected:
+    """Bob of agent `demo`, signed in to `mail` at a running authorization server."""
+
+    state: State
+    server: AuthorizationServer
+    client: Client
+    caller: Caller
+
+    async def row(self) -> Connection:
+        """The connection as it is stored."""
+        row = await self.state.held()
+        assert row is not None
+        return row
+
+    async def intent(self) -> RefreshIntent | None:
+        """The open intent."""
+        return await self.state.db.one(refresh_intents.of_connection(await self.row()))
+
+    async def last_error(self) -> str | None:
+        """What the service shows."""
+        agent = await self.state.agents.get("demo")
+        service = await self.state.db.one(services.by_key(agent.id, "mail"))
+        assert service is not None
+        return service.last_error
+
+    async def token(self) -> str | None:
+        """The access token that a call gets now, None if it gets none."""
+        opened = await self.state.connections.unlock(self.caller, "mail")
+        if not isinstance(opened, Credential):
+            return None
+        assert opened.value is not None
+        return opened.value.reveal().decode().removeprefix("Bearer ")
+
+    async def fresh(self, not_generation: int | None = None) -> Grant | Fault:
+        """One refresh, past the call path."""
+        row = await self.row()
+        connector = self.state.files().get("mail")
+        assert connector is not None
+        wanted = Wanted(not_generation)
+        held = Held(row, "mail")
+        return await self.state.refreshing.fresh(Keyed.of(self.caller), held, connector, wanted)
+
+    async def edit(self, **changes: Any) -> Connection:
+        """Changes the stored row."""
+        after = replace(await self.row(), **changes)
+
+        def work(tx: Tx) -> None:
+            tx.run(connections.put(after))
+
+        await self.state.db.write(work)
+        self.state.desk.rows.forget()
+        return after
+
+    def grow_old(self) -> None:
+        """The access token has expired."""
+        self.state.clock.pass_s((self.server.lifetime_s or 0) + 1)
+
+
+@asynccontextmanager
+async def open_connected(
+    directory: Path, mode: Mode = Mode.ROTATING, *, secret: str | None = None, due: bool = False
+) -> AsyncIterator[Connected]:
+    """Both run until the block ends."""
+    async with serve_oauth(mode) as server, open_state(directory) as state:
+        state.connectors["mail"] = MAIL
+        await state.services.reload(ADMIN)
+        agent = await state.agent()
+        await state.service(key="mail")
+        member = await state.member()
+        caller = await state.caller()
+        service = await state.db.one(services.by_key(agent.id, "mail"))
+        assert service is not None
+        client = server.register(secret=secret)
+        tokens = server.grant(client, RESOURCE)
+        record = record_of(tokens, server, client, state.clock.now_ms(), RESOURCE)
+        place = Place(agent.id, member.id, service.id, "mail", MAIL)
+        await deposit(state.desk, state.box, place, record, due=due)
+        yield Connected(state, server, client, caller)
