@@ -97,10 +97,14 @@ class Seen:
 
 @dataclass
 class Browser:
-    """One browser. `host`: what it calls the daemon; `page`: the last page it saw."""
+    """One browser. `host`: what it calls the daemon; `page`: the last page it saw.
+
+    `ip`: where it is, as a trusted proxy would say it.
+    """
 
     port: int
     host: str = ""
+    ip: str = ""
     cookies: dict[str, str] = field(default_factory=dict)
     page: Seen | None = None
 
@@ -149,8 +153,13 @@ class Browser:
     ) -> Seen:
         """One exchange; an empty header value takes the header out."""
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        own = {"Host": self.host or f"127.0.0.1:{self.port}", "User-Agent": "Browser/1 (test)"}
-        sent = {**own, **({"Cookie": cookies} if cookies else {}), **(headers or {})}
+        sent = {
+            "Host": self.host or f"127.0.0.1:{self.port}",
+            "User-Agent": "Browser/1 (test)",
+            "Cookie": cookies,
+            "X-Forwarded-For": self.ip,
+            **(headers or {}),
+        }
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             present = {name: value for name, value in sent.items() if value}

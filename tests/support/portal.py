@@ -1,5 +1,6 @@
 """Members in front of a running daemon: their mailbox, their authenticator app, their browser."""
 
+import asyncio
 import base64
 import email
 import email.policy
@@ -8,15 +9,17 @@ import hmac
 import re
 import struct
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.support.browser import Browser, Seen, path_of
 from tests.support.daemon import RunningDaemon, running_daemon
 
-MAIL = '[portal]\nmail = "file"\n'
+MAIL = '[portal]\nmail = "file"\n[http]\ntrusted_proxies = ["127.0.0.1/32"]\n'
+MAIL_OFF = '[http]\ntrusted_proxies = ["127.0.0.1/32"]\n'
 NOTES = """
 key = "notes"
 name = "Notes"
@@ -147,15 +150,26 @@ class Portal:
     """A daemon with an agent `demo` that has one service, `notes`."""
 
     daemon: RunningDaemon
+    browsers: int = 0
+
+    def browser(self) -> Browser:
+        """A new browser at an address of its own, so that no throttle takes two for one."""
+        self.browsers += 1
+        return Browser(self.daemon.port, ip=f"198.51.100.{self.browsers}")
 
     def person(self, address: str = "ann@example.org") -> Person:
         """Somebody with a new browser."""
-        return Person(self.daemon, address, Browser(self.daemon.port))
+        return Person(self.daemon, address, self.browser())
 
     def invite(self, address: str = "ann@example.org", *options: str, agent: str = "demo") -> str:
         """The link of a new invitation."""
         answer = self.daemon.wicket("invite", "create", agent, address, *options)
         return str(answer["url"])
+
+    def audited(self, kind: str) -> list[Any]:
+        """The newest audit entries of a kind."""
+        found: list[Any] = self.daemon.wicket("audit", "list", "--kind", kind, "--limit", "50")
+        return found
 
     def member(self, address: str = "ann@example.org", *options: str) -> tuple[Person, str]:
         """Somebody who joined and was approved, with the path of the agent's page."""
@@ -176,3 +190,17 @@ async def running_portal(
         for key in given:
             daemon.wicket("service", "enable", "demo", key)
         yield Portal(daemon)
+
+
+@contextmanager
+def standing_portal(
+    directory: Path, *, settings: str = MAIL, connectors: dict[str, str] | None = None
+) -> Iterator[Portal]:
+    """The same for tests that run without a loop: one daemon for a whole module."""
+    with asyncio.Runner() as runner:
+        running = running_portal(directory, settings=settings, connectors=connectors)
+        portal = runner.run(running.__aenter__())
+        try:
+            yield portal
+        finally:
+            runner.run(running.__aexit__(None, None, None))
