@@ -27,12 +27,12 @@ from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
 from wicketd.entrance import entrance, settings_of
 from wicketd.net.client import GuardedClient
-from wicketd.oauth.client import OAuthHttp
 from wicketd.oauth.refresh import Reached
 from wicketd.policy.child import PolicyChild
 from wicketd.policy.selftest import self_test
 from wicketd.policy.stack import BigStack
 from wicketd.portal.admission import PortalRules
+from wicketd.providers import refreshing, sign_ins_of
 from wicketd.proxy.calls import handle_call
 from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.errors import RequestErrors
@@ -60,20 +60,19 @@ from wicketd.services.desk import Desk
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.events import Events, Topic
 from wicketd.services.installation import Installation, Keys
-from wicketd.services.issuers import Issuers
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.keys import KeyMint
 from wicketd.services.keys import Keys as MemberKeys
 from wicketd.services.listing import Listings, Reach
 from wicketd.services.members import Members
 from wicketd.services.metrics import Metrics
+from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.own import Own
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
-from wicketd.services.refresh_tools import RefreshTools
-from wicketd.services.refreshing import Refreshing, nowhere
-from wicketd.services.resealing import NoFlows, Resealer
+from wicketd.services.refreshing import nowhere
+from wicketd.services.resealing import Resealer
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import Snapshots
@@ -127,6 +126,8 @@ class _Rooms:
     presences: Presences
     legacy: SessionTable
     wal: Wal
+    box: TokenBox
+    flows: OAuthFlows
 
 
 async def compose(
@@ -195,7 +196,7 @@ async def _compose(  # the whole of what a daemon is made of
     keys_of_members = MemberKeys(
         rooms.kept.desk,
         KeyMint(home.keyring, rooms.sealer, system.random),
-        Resealer(TokenBox(rooms.sealer, lambda: home.keyring.active), NoFlows()),
+        Resealer(rooms.box, rooms.flows.deposits),
         recent,
     )
     own = Own(db, rooms.kept.sessions, rooms.files)
@@ -207,7 +208,7 @@ async def _compose(  # the whole of what a daemon is made of
         rest=portal(
             rooms.kept.desk,
             enter,
-            Counters(keys_of_members, recent, rooms.kept.connections, members, own),
+            Counters(keys_of_members, recent, rooms.kept.connections, members, rooms.flows, own),
             PortalRules(rules.hosts, config.url, rules.trusted),
             rooms.sealer,
             system.random,
@@ -236,6 +237,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("legacy sessions", 60, _called(rooms.legacy.sweep)),
         Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
         Sweep("entrance", 60, enter.sweep),
+        Sweep("sign-ins", 60, rooms.flows.sweep),
         Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
         Sweep("write-ahead log", 5, rooms.wal.retry),
         Sweep("kept tokens", 5, rooms.kept.refreshing.write_kept),
@@ -278,6 +280,8 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
     )
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
     wal = Wal(db, clock)
+    box = TokenBox(sealer, lambda: home.keyring.active)
+    sign_ins = sign_ins_of(config, sealer, box, clock, files, system.spawn)
     desk = Desk(
         db=db,
         journal=journal,
@@ -290,6 +294,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         snapshots=snapshots,
         sessions=sessions,
         wal=wal,
+        revocation=sign_ins.revoker,
     )
     sets = PolicySets(
         desk,
@@ -297,34 +302,23 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         files,
         SetRules(config.mcp.status_tool, config.services.drift == "hold"),
     )
-    box = TokenBox(sealer, lambda: home.keyring.active)
-    http = OAuthHttp(GuardedClient(), loopback_http=config.oauth.loopback_http)
-    issuers = Issuers(http, db, sealer, loopback=config.oauth.loopback_http)
-    tools = RefreshTools(desk, box, sealer, http, issuers, lambda: _is_writable(db))
-    refreshing = Refreshing(tools, system.spawn, system.reached)
+    renewing = refreshing(desk, db, sign_ins, system.spawn, system.reached)
     upstreams = UpstreamClient(GuardedClient(), StoredVerdicts(db), clock, system.spawn)
     kept = Kept(
         db=db,
         desk=desk,
         snapshots=snapshots,
-        connections=Connections(desk, box, files, refreshing=refreshing),
-        refreshing=refreshing,
-        http=http,
+        connections=Connections(desk, box, files, config.portal.pending_hours, renewing),
+        refreshing=renewing,
+        http=sign_ins.http,
         sessions=sessions,
         callers=callers,
         upstreams=upstreams,
         child=child,
         stack=stack,
     )
-    return _Rooms(
-        kept=kept,
-        files=files,
-        sets=sets,
-        sealer=sealer,
-        presences=presences,
-        legacy=legacy,
-        wal=wal,
-    )
+    flows = sign_ins.flows(desk, lambda: home.keyring.active, system.random)
+    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows)
 
 
 def _audit_log(desk: Desk, home: Installation) -> AuditLog:
@@ -387,10 +381,6 @@ def _ports(
         ids=system.ids,
         portal=connect_page(config.url),
     )
-
-
-async def _is_writable(db: SqliteDatabase) -> bool:
-    return not (await db.probe()).degraded
 
 
 def _called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:

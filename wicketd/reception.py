@@ -3,20 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wicketd.domain.accounts import Visitor
 from wicketd.domain.calls import Caller
-from wicketd.domain.connections import Connection
-from wicketd.domain.errors import Conflict, NotFound
 from wicketd.domain.ports import Random
 from wicketd.entrance import Entrance
 from wicketd.portal.admission import PortalRules
 from wicketd.portal.app import PortalApp
 from wicketd.portal.session import FormTokens
-from wicketd.portal.usecases import ConfirmationPort, ConsentPort, UseCases
+from wicketd.portal.usecases import UseCases
 from wicketd.services.connections import Connections
 from wicketd.services.desk import Desk
 from wicketd.services.keys import Keys
 from wicketd.services.members import Members
+from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.own import Own
 from wicketd.services.recent_factor import RecentFactor
 from wicketd.vault.sealing import Sealer
@@ -30,6 +28,7 @@ class Counters:
     recent: RecentFactor
     connections: Connections
     members: Members
+    flows: OAuthFlows
     own: Own
 
 
@@ -52,7 +51,7 @@ def portal(
         recent=counters.recent,
         connections=counters.connections,
         members=counters.members,
-        flows=NoProviders(),
+        flows=counters.flows,
         own=counters.own,
         clock=desk.clock,
         url=rules.public_url,
@@ -67,35 +66,3 @@ def connect_page(url: str) -> Callable[[Caller, str], str | None]:
         return None if caller.member.is_local else f"{url}/agents/{caller.agent.id}"
 
     return page
-
-
-class NoProviders:
-    """Stands for sign-ins with providers until the daemon has them."""
-
-    async def prepare(self, visitor: Visitor, agent_id: str, service: str) -> ConsentPort:
-        """Nothing can be connected."""
-        raise _none()
-
-    async def start(self, visitor: Visitor, agent_id: str, service: str) -> str:
-        """Nothing can be connected."""
-        raise _none()
-
-    async def callback(self, visitor: Visitor, service: str, query: bytes) -> ConfirmationPort:
-        """Nobody was sent to a provider."""
-        raise _none()
-
-    async def confirm(self, visitor: Visitor, flow_id: str) -> Connection:
-        """There is no attempt."""
-        raise NotFound("no such attempt")
-
-    async def discard(self, visitor: Visitor, flow_id: str) -> object:
-        """There is no attempt."""
-        raise NotFound("no such attempt")
-
-    def client_document(self) -> bytes | None:
-        """There is none."""
-        return None
-
-
-def _none() -> Conflict:
-    return Conflict("Services with a sign-in cannot be connected here yet.")

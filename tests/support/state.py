@@ -40,13 +40,15 @@ from wicketd.services.events import Events
 from wicketd.services.issuers import Issuers
 from wicketd.services.keys import KeyMint, Keys
 from wicketd.services.members import Members
+from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
 from wicketd.services.refresh_tools import RefreshTools
 from wicketd.services.refreshing import Refreshing
-from wicketd.services.resealing import NoFlows, Resealer
+from wicketd.services.resealing import Resealer
 from wicketd.services.revision_seal import RevisionSeal
+from wicketd.services.sign_ins import SignInEnds, SignIns, SignInSettings
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.tokens import TokenBox
 from wicketd.services.wal import Wal
@@ -58,6 +60,7 @@ from wicketd.vault.keyring import Keyring
 from wicketd.vault.sealing import Sealer
 
 START_MS = 1_800_000_000_000
+PUBLIC_URL = "https://wicket.example.test"
 INSTALL_ID = bytes(range(0x40, 0x50))
 ADMIN = Actor(uid=1000, name="ada", pid=4242, permission=Permission.WRITE)
 
@@ -224,6 +227,7 @@ class State:
     tasks: Tasks
     services: Services
     policies: Policies
+    flows: OAuthFlows
 
     async def agent(self, key: str = "demo", trust: Trust = Trust.TRUSTED) -> Agent:
         """A new agent."""
@@ -337,6 +341,9 @@ def _assembled(
     files = ConnectorFiles(load)
     sealer = Sealer(ring, INSTALL_ID, random)
     box = TokenBox(sealer, lambda: ring.active)
+    http, tasks = OAuthHttp(GuardedClient(), loopback_http=True, read_s=2.0), Tasks()
+    ends = SignInSettings(PUBLIC_URL, loopback=True, pending_hours=pending_hours)
+    sign_ins = SignIns(SignInEnds(http, box, sealer, clock, files, tasks, ends))
     ids, neighbours, upstreams = CountedIds(clock), Neighbours(), ScriptedUpstreams()
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound later
     desk = Desk(
@@ -351,13 +358,13 @@ def _assembled(
         snapshots=snapshots,
         sessions=neighbours,
         wal=Wal(db, clock),
+        revocation=sign_ins.revoker,
     )
+    flows = sign_ins.flows(desk, lambda: ring.active, random)
     tools = PolicyTools(InProcessChecker(stack), stack, RevisionSeal(ring))
     sets = PolicySets(desk, tools, files, settings)
-    http = OAuthHttp(GuardedClient(), loopback_http=True)
     issuers = Issuers(http, db, sealer, loopback=True)
     flights = RefreshTools(desk, box, sealer, http, issuers, lambda: _is_writable(db))
-    tasks = Tasks()
     refreshing = Refreshing(flights, tasks)
     connected = Connections(desk, box, files, pending_hours, refreshing)
     state = State(
@@ -377,7 +384,7 @@ def _assembled(
         agents=Agents(desk, sets),
         members=Members(desk, sets),
         keys=Keys(
-            desk, KeyMint(ring, sealer, random), Resealer(box, NoFlows()), RecentFactor(clock)
+            desk, KeyMint(ring, sealer, random), Resealer(box, flows.deposits), RecentFactor(clock)
         ),
         connections=connected,
         refreshing=refreshing,
@@ -385,6 +392,7 @@ def _assembled(
         tasks=tasks,
         services=Services(desk, sets, files, upstreams, connected),
         policies=Policies(desk, sets),
+        flows=flows,
     )
     return state
 

@@ -17,6 +17,7 @@ from wicketd.domain.actor import Author
 from wicketd.domain.agents import Agent
 from wicketd.domain.audit import admin_entry
 from wicketd.domain.catalogue import ServiceView
+from wicketd.domain.connections import Connection
 from wicketd.domain.ids import AgentId, KeyId, MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Database, Ids, Journal, Tx
@@ -84,6 +85,13 @@ class WalPort(Protocol):
         """Empties it as soon as readers allow; does not raise."""
 
 
+class RevocationPort(Protocol):
+    """The providers, who are told of tokens that are given up."""
+
+    def of_connection(self, tx: Tx, connection: Connection, service: str) -> Callable[[], None]:
+        """Opens what can be opened in the caller's transaction; what it gives runs after it."""
+
+
 class Bystander:
     """Stands for every neighbour where there is none: nothing is cached, nothing runs."""
 
@@ -125,6 +133,10 @@ class Bystander:
     async def truncate(self) -> None:
         """Nothing to empty."""
 
+    def of_connection(self, tx: Tx, connection: Connection, service: str) -> Callable[[], None]:
+        """No provider to tell."""
+        return lambda: None
+
 
 class AgentLocks:
     """One lock an agent: changes of its set follow each other, none overtakes."""
@@ -160,6 +172,7 @@ class Desk:
     snapshots: SnapshotPort = field(default_factory=Bystander)
     sessions: SessionsPort = field(default_factory=Bystander)
     wal: WalPort = field(default_factory=Bystander)
+    revocation: RevocationPort = field(default_factory=Bystander)
     locks: AgentLocks = field(default_factory=AgentLocks)
     connection_locks: ConnectionLocks = field(default_factory=ConnectionLocks)
 
@@ -179,8 +192,23 @@ class Desk:
         self.rows.forget(member_id)
 
     async def change(self, author: Author, work: Callable[["Unit"], T]) -> T:
-        """Runs `work` as one transaction of `author`: all its rows are durable, or none is."""
-        return await self.db.write(lambda tx: work(Unit(self, tx, author)))
+        """Runs `work` as one transaction of `author`: all its rows are durable, or none is.
+
+        What the unit put aside with `then` runs once they are.
+        """
+        last: list[Callable[[], None]] = []
+
+        def run(tx: Tx) -> T:
+            unit = Unit(self, tx, author)
+            try:
+                return work(unit)
+            finally:
+                last[:] = unit.afterwards
+
+        result = await self.db.write(run)
+        for callback in last:
+            callback()
+        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +218,11 @@ class Unit:
     desk: Desk
     tx: Tx
     author: Author
+    afterwards: list[Callable[[], None]] = field(default_factory=list)
+
+    def then(self, callback: Callable[[], None]) -> None:
+        """Puts something aside that must not happen unless this unit is durable."""
+        self.afterwards.append(callback)
 
     def audit(
         self,

@@ -79,7 +79,7 @@ def own_member(tx: Tx, visitor: Visitor, agent_id: str) -> Member:
         NotFound: there is no such agent, or the visitor is not of it: the same for both.
     """
     owner = _own_agent(tx.one(agents.by_key_or_id(agent_id)), agent_id)
-    return _found(tx.one(members.of_account(owner.id, visitor.account.id)), _no_page())
+    return _found(tx.one(members.of_account(owner.id, visitor.account.id)), no_page())
 
 
 async def read_own_member(db: Database, visitor: Visitor, agent_id: str) -> Member:
@@ -91,7 +91,7 @@ async def read_own_member(db: Database, visitor: Visitor, agent_id: str) -> Memb
     found = await db.one(agents.by_key_or_id(agent_id))
     owner = _own_agent(found, agent_id)
     row = await db.one(members.of_account(owner.id, visitor.account.id))
-    return _found(row, _no_page())
+    return _found(row, no_page())
 
 
 def service(tx: Tx, owner: Agent, key: str) -> Service:
@@ -109,9 +109,9 @@ def own_service(tx: Tx, agent_id: AgentId, key: str) -> Service:
     Raises:
         NotFound: there is none, or it is off: the same for both.
     """
-    found = _found(tx.one(services.by_key(agent_id, key)), _no_page())
+    found = _found(tx.one(services.by_key(agent_id, key)), no_page())
     if found.state is not ServiceState.ENABLED:
-        raise _no_page()
+        raise no_page()
     return found
 
 
@@ -150,11 +150,12 @@ def _live(found: Agent) -> Agent:
 def _own_agent(found: Agent | None, agent_id: str) -> Agent:
     """Members name an agent by its id alone: a key would tell that it exists."""
     if found is None or found.id != agent_id or found.status is AgentStatus.DELETED:
-        raise _no_page()
+        raise no_page()
     return found
 
 
-def _no_page() -> NotFound:
+def no_page() -> NotFound:
+    """What members are told of an object that is unknown or not theirs: the same for both."""
     return NotFound("There is no such page. Your agents are listed under /agents.")
 
 

@@ -6,6 +6,7 @@ is not in them raises `Conflict` and writes nothing.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from wicketd.domain.accounts import INVITE_EDGES, Invite, InviteState
 from wicketd.domain.connections import EDGES as CONNECTION_EDGES
@@ -44,6 +45,9 @@ class Contents:
 
 
 DESTROYED = Contents()
+_GIVEN_UP: Final = frozenset({"revoke", "expire"})
+"""After these the provider is told. A newer record takes an older one's place without a word: some
+providers would revoke the whole grant and the new tokens with it."""
 
 
 def contents(connection: Connection) -> Contents:
@@ -138,6 +142,8 @@ def move_connection(
     edge = take(CONNECTION_EDGES, connection.state, trigger, "connection")
     held_now = _holding(connection, holds, reason, unit.desk.clock.now_ms())
     after = replace(held_now, state=ConnectionState(edge.target))
+    if trigger in _GIVEN_UP:
+        unit.then(unit.desk.revocation.of_connection(unit.tx, connection, held.service))
     unit.tx.run(connections.put(after))
     _audit_connection(unit, Held(after, held.service), edge)
     return after

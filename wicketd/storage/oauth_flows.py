@@ -142,10 +142,11 @@ def take(flow: OAuthFlow, web_session_id: WebSessionId | None, now_ms: int) -> S
 
 
 def keep_tokens(flow: OAuthFlow, tokens_ct: bytes | None) -> Statement:
-    """Writes a sign-in's sealed tokens, or destroys them (None)."""
+    """Writes a sign-in's sealed tokens and `flow.scopes`, theirs; or destroys them (None)."""
     return Statement(
-        "UPDATE oauth_flows SET tokens_ct = ? WHERE id = ? AND agent_id = ? AND member_id = ?",
-        (tokens_ct, flow.id, flow.agent_id, flow.member_id),
+        "UPDATE oauth_flows SET tokens_ct = ?, scopes = ? "
+        "WHERE id = ? AND agent_id = ? AND member_id = ?",
+        (tokens_ct, flow.scopes, flow.id, flow.agent_id, flow.member_id),
     )
 
 
