@@ -198,6 +198,7 @@ async def _compose(  # the whole of what a daemon is made of
         KeyMint(home.keyring, rooms.sealer, system.random),
         Resealer(rooms.box, rooms.flows.deposits),
         recent,
+        rooms.kept.connections.unlocker.refresh_at_seal,
     )
     own = Own(db, rooms.kept.sessions, rooms.files)
     mcp = McpApp(

@@ -141,7 +141,7 @@ async def _serve(
         _LOG.info("MCP clients connect to %s/mcp", config.url)
         await server.serve(
             listeners,
-            probe=lambda: _probe(daemon),
+            probe=daemon.db.is_writable,
             drain=daemon.mcp.drain,
             notifier=server.Notifier(environ),
             stop=asyncio.Event(),
@@ -150,11 +150,6 @@ async def _serve(
         await daemon.settle()
         await tasks.cancel()
         await daemon.stop()
-
-
-async def _probe(daemon: Daemon) -> bool:
-    health = await daemon.db.probe()
-    return not health.degraded
 
 
 def _settle_heap() -> None:

@@ -46,9 +46,5 @@ def refreshing(
     """Refreshes inside keyed calls, over the same client."""
     ends = parts.ends
     issuers = Issuers(ends.http, db, ends.sealer, loopback=ends.settings.loopback)
-
-    async def is_writable() -> bool:
-        return not (await db.probe()).degraded
-
-    tools = RefreshTools(desk, ends.box, ends.sealer, ends.http, issuers, is_writable)
+    tools = RefreshTools(desk, ends.box, ends.sealer, ends.http, issuers, db.is_writable)
     return Refreshing(tools, spawn, reached)

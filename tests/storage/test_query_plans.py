@@ -55,6 +55,7 @@ from wicketd.storage import (
     migrate,
     oauth_flows,
     policies,
+    refresh_intents,
     second_factors,
     services,
     sessions,
@@ -85,6 +86,7 @@ _READS: dict[str, Query[Any]] = {
     "connections.of_agent": connections.of_agent(AGENT),
     "connections.ids_of_account": connections.ids_of_account(AGENT, ACCOUNT),
     "connections.pending_since_before": connections.pending_since_before(AT),
+    "refresh_intents.of_connection": refresh_intents.of_connection(connection()),
     "policies.current": policies.current(AGENT),
     "policies.current_of": policies.current_of(AGENT, "p"),
     "policies.key_in_use": policies.key_in_use(AGENT, "p"),
@@ -180,6 +182,10 @@ _WRITES: dict[str, Statement] = {
     "connections.destroy": connections.destroy(
         AGENT, MEMBER, connection().id, ConnectionState.REVOKED, AT
     ),
+    "connections.set_missing_scopes": connections.set_missing_scopes(connection(), "a", AT),
+    "refresh_intents.mark_sent": refresh_intents.mark_sent(connection()),
+    "refresh_intents.delete": refresh_intents.delete(connection()),
+    "services.clear_error": services.clear_error(SERVICE, "x"),
     "connections.touch_used": connections.touch_used(AGENT, MEMBER, connection().id, AT),
     "policies.set_current": policies.set_current(PolicyId("p"), 1),
     "policies.mark_deleted": policies.mark_deleted(PolicyId("p"), AT),
@@ -231,6 +237,7 @@ _WHOLE_BY_NATURE = {
     "accounts.all": "an administrator's list; a row a person",
     "invites.of_agent": "an administrator's list; a few rows per member",
     "meta.named_kids": "at start, over tables without growth",
+    "refresh_intents.in_doubt": "at start; a row a refresh whose answer is unknown",
 }
 """Reads of whole tables, and why they may."""
 

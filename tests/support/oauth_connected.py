@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.oauth_server import AuthorizationServer, Client, Mode, serve_oauth
-from tests.support.state import ADMIN, State, open_state
+from tests.support.state import ADMIN, READ_S, State, open_state
 from wicketd.connectors.catalogue import destination, parse_connector
 from wicketd.domain.calls import Caller
 from wicketd.domain.connections import Connection, ConnectionState, Credential
@@ -22,10 +22,12 @@ from wicketd.services import oauth_records
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.oauth_records import Source
 from wicketd.services.refresh_flight import Grant, Keyed, Wanted
-from wicketd.services.tokens import TokenBox, TokenRecord
-from wicketd.services.transitions import Held, open_connection
-from wicketd.storage import connections, keys, refresh_intents, services
+from wicketd.services.tokens import Opened, TokenBox, TokenRecord
+from wicketd.services.transitions import Contents, Held, open_connection
+from wicketd.storage import app_credentials, connections, keys, refresh_intents, services
+from wicketd.storage.app_credentials import StoredApp
 from wicketd.storage.refresh_intents import RefreshIntent
+from wicketd.vault.places import AppPlace
 from wicketd.vault.secret import Secret
 
 MAIL = """
@@ -130,9 +132,62 @@ class Connected:
         assert row is not None
         return row
 
+    async def held(self) -> Held:
+        """The row with its service."""
+        return Held(await self.row(), "mail")
+
+    async def store_pending(self, was: Connection, holds: Contents) -> None:
+        """Puts a record into the pending window of a member without a key."""
+        await self.edit(
+            state=ConnectionState.PENDING,
+            error=None,
+            pending_ct=holds.pending_ct,
+            pending_expires_at=holds.pending_expires_at,
+            refreshable=was.refreshable,
+            access_expires_at=was.access_expires_at,
+        )
+
     async def intent(self) -> RefreshIntent | None:
         """The open intent."""
         return await self.state.db.one(refresh_intents.of_connection(await self.row()))
+
+    async def opened(self) -> Opened:
+        """The record in the clear."""
+        return self.state.box.open_sealed(await self.held(), self.caller.key_id, self.caller.secret)
+
+    async def reseal(self, record: TokenRecord) -> None:
+        """Puts another record in its place, one generation on."""
+        sealed = self.state.box.symmetric(
+            await self.held(),
+            oauth_records.sealable(record),
+            self.caller.key_id,
+            self.caller.secret,
+        )
+        await self.edit(sealed_ct=sealed.sealed_ct, generation=sealed.generation)
+
+    async def leave_intent(self, **changes: Any) -> None:
+        """An intent that a crash left behind."""
+        row, record = await self.row(), (await self.opened()).details
+        kid = self.state.keyring.active
+        token = (record.refresh_token or "").encode()
+        mac = self.state.sealer.digests("refresh-intent", token)[kid]
+        base = RefreshIntent(row.id, row.generation, self.caller.key_id, kid, mac, "sent", 0)
+        intent = replace(base, **changes)
+        await self.state.db.write(lambda tx: tx.run(refresh_intents.insert(intent)))
+
+    async def reject(self, grant: Grant) -> None:
+        """The upstream did not take the grant's token either."""
+        row = grant.connection
+        used = Credential(row.destination, None, None, row.id, row.generation)
+        await self.state.connections.unlocker.rejected(self.caller, "mail", used)
+
+    async def set_app(self, client_id: str, secret: bytes) -> None:
+        """Registers our app at the service."""
+        row, at_ms = await self.row(), self.state.clock.now_ms()
+        place = AppPlace(row.service_id, row.agent_id, "mail")
+        kid, ct = self.state.sealer.app_secret(place, at_ms, secret)
+        app = StoredApp(row.service_id, row.agent_id, self.server.issuer, client_id, ct, kid, at_ms)
+        await self.state.db.write(lambda tx: tx.run(app_credentials.put(app)))
 
     async def last_error(self) -> str | None:
         """What the service shows."""
@@ -176,10 +231,15 @@ class Connected:
 
 @asynccontextmanager
 async def open_connected(
-    directory: Path, mode: Mode = Mode.ROTATING, *, secret: str | None = None, due: bool = False
+    directory: Path,
+    mode: Mode = Mode.ROTATING,
+    *,
+    secret: str | None = None,
+    due: bool = False,
+    read_s: float = READ_S,
 ) -> AsyncIterator[Connected]:
-    """Both run until the block ends."""
-    async with serve_oauth(mode) as server, open_state(directory) as state:
+    """Both run until the block ends. `read_s`: how long the server may be silent."""
+    async with serve_oauth(mode) as server, open_state(directory, read_s=read_s) as state:
         state.connectors["mail"] = MAIL
         await state.services.reload(ADMIN)
         agent = await state.agent()
@@ -193,4 +253,7 @@ async def open_connected(
         record = record_of(tokens, server, client, state.clock.now_ms(), RESOURCE)
         place = Place(agent.id, member.id, service.id, "mail", MAIL)
         await deposit(state.desk, state.box, place, record, due=due)
-        yield Connected(state, server, client, caller)
+        connected = Connected(state, server, client, caller)
+        if secret is not None:
+            await connected.set_app(client.client_id, secret.encode())
+        yield connected

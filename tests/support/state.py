@@ -59,6 +59,8 @@ from wicketd.vault import keyring, member_key
 from wicketd.vault.keyring import Keyring
 from wicketd.vault.sealing import Sealer
 
+READ_S = 2.0
+"""How long tests wait for a silent authorization server."""
 START_MS = 1_800_000_000_000
 PUBLIC_URL = "https://wicket.example.test"
 INSTALL_ID = bytes(range(0x40, 0x50))
@@ -302,21 +304,26 @@ class State:
 
 @asynccontextmanager
 async def open_state(
-    directory: Path, *, settings: SetRules | None = None, pending_hours: int = 24
+    directory: Path,
+    *,
+    settings: SetRules | None = None,
+    pending_hours: int = 24,
+    read_s: float = READ_S,
 ) -> AsyncIterator[State]:
-    """A fresh state in `directory`, closed with the block."""
+    """A fresh state in `directory`, closed with the block. `read_s`: of authorization servers."""
+    http = OAuthHttp(GuardedClient(), loopback_http=True, read_s=read_s)
     clock, random = FakeClock(), CountedRandom()
     db = await SqliteDatabase.open(directory / "wicket.db", clock)
     stack = BigStack()
     try:
         ring = keyring.parse(keyring.generate("2026-11-24T00:00:00Z", random)).bind(INSTALL_ID)
-        state = _assembled(directory, clock, random, db, ring, stack, settings, pending_hours)
+        state = _assembled(directory, clock, random, db, ring, stack, http, settings, pending_hours)
         try:
             yield state
         finally:
             for task in list(state.tasks.running):
                 task.cancel()
-            await state.http.close()
+            await http.close()
     finally:
         stack.close()
         await db.close()
@@ -329,6 +336,7 @@ def _assembled(
     db: SqliteDatabase,
     ring: Keyring,
     stack: BigStack,
+    http: OAuthHttp,
     settings: SetRules | None,
     pending_hours: int,
 ) -> State:
@@ -341,7 +349,7 @@ def _assembled(
     files = ConnectorFiles(load)
     sealer = Sealer(ring, INSTALL_ID, random)
     box = TokenBox(sealer, lambda: ring.active)
-    http, tasks = OAuthHttp(GuardedClient(), loopback_http=True, read_s=2.0), Tasks()
+    tasks = Tasks()
     ends = SignInSettings(PUBLIC_URL, loopback=True, pending_hours=pending_hours)
     sign_ins = SignIns(SignInEnds(http, box, sealer, clock, files, tasks, ends))
     ids, neighbours, upstreams = CountedIds(clock), Neighbours(), ScriptedUpstreams()
@@ -364,7 +372,7 @@ def _assembled(
     tools = PolicyTools(InProcessChecker(stack), stack, RevisionSeal(ring))
     sets = PolicySets(desk, tools, files, settings)
     issuers = Issuers(http, db, sealer, loopback=True)
-    flights = RefreshTools(desk, box, sealer, http, issuers, lambda: _is_writable(db))
+    flights = RefreshTools(desk, box, sealer, http, issuers, db.is_writable)
     refreshing = Refreshing(flights, tasks)
     connected = Connections(desk, box, files, pending_hours, refreshing)
     state = State(
@@ -384,7 +392,11 @@ def _assembled(
         agents=Agents(desk, sets),
         members=Members(desk, sets),
         keys=Keys(
-            desk, KeyMint(ring, sealer, random), Resealer(box, flows.deposits), RecentFactor(clock)
+            desk,
+            KeyMint(ring, sealer, random),
+            Resealer(box, flows.deposits),
+            RecentFactor(clock),
+            connected.unlocker.refresh_at_seal,
         ),
         connections=connected,
         refreshing=refreshing,
@@ -395,10 +407,6 @@ def _assembled(
         flows=flows,
     )
     return state
-
-
-async def _is_writable(db: SqliteDatabase) -> bool:
-    return not (await db.probe()).degraded
 
 
 def _first(texts: dict[str, str]) -> Catalogue:

@@ -7,9 +7,9 @@ in the transaction that makes the key; what only an ended key could open is seal
 or destroyed in the transaction that ends it. Source: security spec, section 4.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from wicketd.domain.accounts import Visitor
 from wicketd.domain.actor import Actor, Author
@@ -23,6 +23,7 @@ from wicketd.services import find, rules
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.recent_factor import RecentFactor
+from wicketd.services.refresh_flight import Keyed
 from wicketd.services.resealing import Resealer
 from wicketd.services.transitions import end_key
 from wicketd.storage import connections, keys
@@ -35,6 +36,10 @@ from wicketd.vault.secret import Secret
 REASON_MAX: Final = 500
 REFRESHES_END_S: Final = 35.0
 """How long a change of key waits for refreshes of the member's tokens, which take up to 30 s."""
+
+
+RefreshAtSeal: TypeAlias = Callable[[Keyed], Awaitable[None]]
+"""Does not raise; takes 10 s at most (security spec, 4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,16 @@ class IssuedKey:
 class Keys:
     """The use cases of member keys."""
 
-    def __init__(self, desk: Desk, mint: KeyMint, resealer: Resealer, recent: RecentFactor) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        mint: KeyMint,
+        resealer: Resealer,
+        recent: RecentFactor,
+        refresh: RefreshAtSeal | None = None,
+    ) -> None:
+        """`refresh`: replaces what lay in the pending window, right after it was sealed."""
+        self._refresh = refresh
         self._desk = desk
         self._mint = mint
         self._resealer = resealer
@@ -301,6 +315,8 @@ class Keys:
         self._desk.forget_member(row.member_id)
         await self._desk.wal.truncate()
         self._tell(row)
+        if self._refresh is not None:
+            await self._refresh(Keyed(row.agent_id, row.member_id, new.key_id, new.secret))
         return IssuedKey(row, new.text)
 
     def _let_go(self, ended: "_Ended") -> None:

@@ -7,6 +7,7 @@ refresh token. Source: security spec, section 5.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from wicketd.connectors.catalogue import Catalogue
@@ -72,20 +73,17 @@ class Refreshing:
         What takes longer goes on by itself or is left to the next call. Does not raise.
         """
         query = connections.of_member_with_service(keyed.agent_id, keyed.member_id)
-        rows = await self._desk.db.all(query)
         files = catalogue()
-        flights = [
-            self.fresh(keyed, Held(row, service), connector)
-            for row, service in rows
-            if row.state is ConnectionState.SEALED
-            and row.refresh_due
-            and (connector := files.get(service)) is not None
-        ]
-        try:
+        with suppress(TimeoutError, Unhealthy):
             async with asyncio.timeout(within_s):
+                flights = [
+                    self.fresh(keyed, Held(row, service), connector)
+                    for row, service in await self._desk.db.all(query)
+                    if row.state is ConnectionState.SEALED
+                    and row.refresh_due
+                    and (connector := files.get(service)) is not None
+                ]
                 await asyncio.gather(*flights)
-        except TimeoutError:
-            return
 
     async def flag_doubts(self) -> int:
         """At start: marks rows whose refresh a crash left without an answer. Gives how many."""

@@ -5,7 +5,7 @@ sealed to the new key in the transaction that ends the old one, or destroyed in 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from wicketd.domain.connections import ConnectionState
@@ -89,10 +89,12 @@ class Resealer:
                 rewrite(unit, held, DESTROYED, "decrypt_failed")
             return
         sealed = self.box.symmetric(held, record, new.key_id, new.secret)
+        # Copies of the pending window hold a refresh token: it is replaced where servers rotate.
+        after = Held(replace(connection, refresh_due=connection.refreshable), held.service)
         if is_pending:
-            move_connection(unit, held, "seal", sealed)
+            move_connection(unit, after, "seal", sealed)
         else:
-            rewrite(unit, held, sealed, connection.error)
+            rewrite(unit, after, sealed, connection.error)
 
     def _rekey_one(self, unit: Unit, held: Held, old: ParsedKey, new: NewKey) -> None:
         """Like the above for a sealed record: the old key opens it, or it is lost."""

@@ -91,6 +91,11 @@ class Unlocker:
             return _of_fault(grant, service)
         return _credential(grant, connector, here)
 
+    async def refresh_at_seal(self, keyed: Keyed) -> None:
+        """Replaces tokens that lay in the pending window, within 10 s; does not raise."""
+        if self._refreshing is not None:
+            await self._refreshing.at_seal(keyed, self._catalogue)
+
     async def rejected(self, caller: Caller, service: str, refused: Credential) -> None:
         """The upstream takes not even a fresh token: marks the connection, keeps everything."""
         held = await self._held(caller, service)

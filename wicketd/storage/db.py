@@ -150,6 +150,10 @@ class SqliteDatabase:
         await self._probe_write()
         return self._health.now
 
+    async def is_writable(self) -> bool:
+        """Whether a probe finds files, free space and a real write good."""
+        return not (await self.probe()).degraded
+
     async def truncate_wal(self) -> bool:
         """Moves the log into the file and empties it; False when a reader was in the way."""
         return bool(await self.maintain(_truncate))
