@@ -74,17 +74,19 @@ from wicketd.services.recent_factor import RecentFactor
 from wicketd.services.refreshing import nowhere
 from wicketd.services.resealing import Resealer
 from wicketd.services.revision_seal import RevisionSeal
+from wicketd.services.rewrapping import Rewrapper
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.status import Status, StatusSources
 from wicketd.services.tokens import TokenBox
+from wicketd.services.verifier_moves import VerifierMoves
 from wicketd.services.wal import Wal
 from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
 from wicketd.upkeep import Kept, Sweep, Upkeep
+from wicketd.vault.keyring import KeyringFile
 from wicketd.vault.sealing import Sealer
 
-_LOG: Final = logging.getLogger(__name__)
 _CHECKPOINTS: Final = logging.getLogger("wicketd.checkpoint")
 
 
@@ -113,6 +115,8 @@ class Daemon:
     settle: Callable[[], Coroutine[Any, Any, None]]
     """Waits for what nobody may cancel; after the last answer, before the tasks end."""
     stop: Callable[[], Coroutine[Any, Any, None]]
+    reload: Callable[[KeyringFile], Coroutine[Any, Any, str]]
+    """Takes a changed keyring in and gives its active kid; see `Installation.reload`."""
 
 
 @dataclass(slots=True)
@@ -128,6 +132,7 @@ class _Rooms:
     wal: Wal
     box: TokenBox
     flows: OAuthFlows
+    moves: VerifierMoves
 
 
 async def compose(
@@ -171,13 +176,9 @@ async def _compose(  # the whole of what a daemon is made of
         Recorder(rooms.sealer, system.random, _recording(config)),
         strict_arguments=config.policy.unnamed_arguments == "strict",
     )
-    status = Status(
-        db,
-        system.clock,
-        StatusSources(
-            rooms.kept.snapshots, rooms.wal, KeyringStatus(db, home.keyring), Metrics(), settings
-        ),
-    )
+    ring = KeyringStatus(db, home.keyring, system.clock)
+    sources = StatusSources(rooms.kept.snapshots, rooms.wal, ring, Metrics(), settings)
+    status = Status(db, system.clock, sources)
     front, hub = _front(config, system, rooms, lists)
     ports = _ports(config, system, rooms, calls, lists)
 
@@ -236,6 +237,8 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("key usage", 1, lambda: home.top_up(db)),
         Sweep("tool sessions", 60, rooms.kept.sessions.sweep),
         Sweep("legacy sessions", 60, _called(rooms.legacy.sweep)),
+        Sweep("verifiers", 1, rooms.moves.flush),
+        Sweep("re-wrap", 0.1, Rewrapper(rooms.kept.desk, home.keyring, rooms.sealer).step),
         Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
         Sweep("entrance", 60, enter.sweep),
         Sweep("sign-ins", 60, rooms.flows.sweep),
@@ -256,6 +259,7 @@ async def _compose(  # the whole of what a daemon is made of
         start=life.start,
         settle=life.settle,
         stop=life.stop,
+        reload=lambda file: home.reload(db, file),
     )
 
 
@@ -275,9 +279,10 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         home.keyring,
         clock,
         Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight),
+        lambda key, secret: moves.used(key, secret),  # noqa: PLW0108  # bound below
     )
     sessions = ToolSessions(
-        db, journal, clock, ids, lambda data: sealer.digest("tool-session", data)
+        db, journal, clock, ids, lambda data: sealer.digests("tool-session", data).values()
     )
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
     wal = Wal(db, clock)
@@ -297,6 +302,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         wal=wal,
         revocation=sign_ins.revoker,
     )
+    moves = VerifierMoves(db, home.keyring, sealer, desk.events, callers.forget_key)
     sets = PolicySets(
         desk,
         PolicyTools(child, stack, RevisionSeal(home.keyring)),
@@ -319,7 +325,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         stack=stack,
     )
     flows = sign_ins.flows(desk, lambda: home.keyring.active, system.random)
-    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows)
+    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows, moves)
 
 
 def _audit_log(desk: Desk, home: Installation) -> AuditLog:

@@ -69,13 +69,13 @@ def use_cases(state: State) -> UseCases:
     sources = StatusSources(
         snapshots=state.snapshots,
         wal=Wal(state.db, state.clock),
-        keyring=KeyringStatus(state.db, state.keyring),
+        keyring=KeyringStatus(state.db, state.keyring, state.clock),
         metrics=Metrics(),
         settings=Settings(file=None, mcp_url=MCP_URL, items=()),
     )
     enter = house_of(state, mail=False).enter
     sessions = ToolSessions(
-        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: data[:32]
+        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: (data[:32],)
     )
     notary = Notary(lambda epoch, size, root: f"{epoch} {size} {root.hex()}\n", lambda _: None)
     return UseCases(
