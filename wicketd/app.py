@@ -57,6 +57,7 @@ from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
+from wicketd.services.enabling import ServiceSettings
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.events import Events, Topic
 from wicketd.services.installation import Installation, Keys
@@ -166,7 +167,7 @@ async def _compose(  # the whole of what a daemon is made of
     audit = _audit_log(rooms.kept.desk, home)
     services = Services(
         rooms.kept.desk, rooms.sets, rooms.files, rooms.kept.upstreams, rooms.kept.connections,
-        config.mcp.tool_name_max,
+        ServiceSettings(config.mcp.tool_name_max, config.url),
     )  # fmt: skip
     lists = _lists(config, system, rooms, services)
     calls = Calls(
@@ -224,6 +225,8 @@ async def _compose(  # the whole of what a daemon is made of
         keys=keys_of_members,
         services=services,
         connections=rooms.kept.connections,
+        apps=rooms.flows.apps,
+        flows=rooms.flows,
         policies=Policies(rooms.kept.desk, rooms.sets),
         sessions=rooms.kept.sessions,
         audit=audit,

@@ -86,6 +86,8 @@ def use_cases(state: State) -> UseCases:
         keys=state.keys,
         services=state.services,
         connections=state.connections,
+        apps=state.flows.apps,
+        flows=state.flows,
         policies=state.policies,
         sessions=sessions,
         audit=AuditLog(desk, notary, {"jsonl": RawLines(), "csv": RawLines()}),
