@@ -6,7 +6,7 @@ come in from outside, so that tests compose the same daemon under a clock of the
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +57,6 @@ from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
-from wicketd.services.enabling import ServiceSettings
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.events import Events, Topic
 from wicketd.services.installation import Installation, Keys
@@ -72,22 +71,23 @@ from wicketd.services.own import Own
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
+from wicketd.services.recorded import RecordedArguments
 from wicketd.services.refreshing import nowhere
+from wicketd.services.rehearsals import Rehearsals
 from wicketd.services.resealing import Resealer
 from wicketd.services.revision_seal import RevisionSeal
-from wicketd.services.rewrapping import Rewrapper
 from wicketd.services.sessions import ToolSessions
+from wicketd.services.simulate import Simulations
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.status import Status, StatusSources
 from wicketd.services.tokens import TokenBox
-from wicketd.services.verifier_moves import VerifierMoves
 from wicketd.services.wal import Wal
 from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
-from wicketd.upkeep import Kept, Sweep, Upkeep
-from wicketd.vault.keyring import KeyringFile
+from wicketd.upkeep import Kept, Sweep, Upkeep, called
 from wicketd.vault.sealing import Sealer
 
+_LOG: Final = logging.getLogger(__name__)
 _CHECKPOINTS: Final = logging.getLogger("wicketd.checkpoint")
 
 
@@ -116,8 +116,6 @@ class Daemon:
     settle: Callable[[], Coroutine[Any, Any, None]]
     """Waits for what nobody may cancel; after the last answer, before the tasks end."""
     stop: Callable[[], Coroutine[Any, Any, None]]
-    reload: Callable[[KeyringFile], Coroutine[Any, Any, str]]
-    """Takes a changed keyring in and gives its active kid; see `Installation.reload`."""
 
 
 @dataclass(slots=True)
@@ -133,7 +131,6 @@ class _Rooms:
     wal: Wal
     box: TokenBox
     flows: OAuthFlows
-    moves: VerifierMoves
 
 
 async def compose(
@@ -167,7 +164,7 @@ async def _compose(  # the whole of what a daemon is made of
     audit = _audit_log(rooms.kept.desk, home)
     services = Services(
         rooms.kept.desk, rooms.sets, rooms.files, rooms.kept.upstreams, rooms.kept.connections,
-        ServiceSettings(config.mcp.tool_name_max, config.url),
+        config.mcp.tool_name_max,
     )  # fmt: skip
     lists = _lists(config, system, rooms, services)
     calls = Calls(
@@ -177,9 +174,13 @@ async def _compose(  # the whole of what a daemon is made of
         Recorder(rooms.sealer, system.random, _recording(config)),
         strict_arguments=config.policy.unnamed_arguments == "strict",
     )
-    ring = KeyringStatus(db, home.keyring, system.clock)
-    sources = StatusSources(rooms.kept.snapshots, rooms.wal, ring, Metrics(), settings)
-    status = Status(db, system.clock, sources)
+    status = Status(
+        db,
+        system.clock,
+        StatusSources(
+            rooms.kept.snapshots, rooms.wal, KeyringStatus(db, home.keyring), Metrics(), settings
+        ),
+    )
     front, hub = _front(config, system, rooms, lists)
     ports = _ports(config, system, rooms, calls, lists)
 
@@ -225,9 +226,8 @@ async def _compose(  # the whole of what a daemon is made of
         keys=keys_of_members,
         services=services,
         connections=rooms.kept.connections,
-        apps=rooms.flows.apps,
-        flows=rooms.flows,
         policies=Policies(rooms.kept.desk, rooms.sets),
+        simulations=Simulations(rooms.kept.desk, _rehearsals(config, rooms), audit),
         sessions=rooms.kept.sessions,
         audit=audit,
         events=rooms.kept.desk.events,
@@ -239,9 +239,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("probe", 5, db.probe),
         Sweep("key usage", 1, lambda: home.top_up(db)),
         Sweep("tool sessions", 60, rooms.kept.sessions.sweep),
-        Sweep("legacy sessions", 60, _called(rooms.legacy.sweep)),
-        Sweep("verifiers", 1, rooms.moves.flush),
-        Sweep("re-wrap", 0.1, Rewrapper(rooms.kept.desk, home.keyring, rooms.sealer).step),
+        Sweep("legacy sessions", 60, called(rooms.legacy.sweep)),
         Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
         Sweep("entrance", 60, enter.sweep),
         Sweep("sign-ins", 60, rooms.flows.sweep),
@@ -262,7 +260,6 @@ async def _compose(  # the whole of what a daemon is made of
         start=life.start,
         settle=life.settle,
         stop=life.stop,
-        reload=lambda file: home.reload(db, file),
     )
 
 
@@ -282,10 +279,9 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         home.keyring,
         clock,
         Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight),
-        lambda key, secret: moves.used(key, secret),  # noqa: PLW0108  # bound below
     )
     sessions = ToolSessions(
-        db, journal, clock, ids, lambda data: sealer.digests("tool-session", data).values()
+        db, journal, clock, ids, lambda data: sealer.digest("tool-session", data)
     )
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
     wal = Wal(db, clock)
@@ -305,7 +301,6 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         wal=wal,
         revocation=sign_ins.revoker,
     )
-    moves = VerifierMoves(db, home.keyring, sealer, desk.events, callers.forget_key)
     sets = PolicySets(
         desk,
         PolicyTools(child, stack, RevisionSeal(home.keyring)),
@@ -328,7 +323,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         stack=stack,
     )
     flows = sign_ins.flows(desk, lambda: home.keyring.active, system.random)
-    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows, moves)
+    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows)
 
 
 def _audit_log(desk: Desk, home: Installation) -> AuditLog:
@@ -337,6 +332,12 @@ def _audit_log(desk: Desk, home: Installation) -> AuditLog:
 
     notary = Notary(sign, lambda note: _CHECKPOINTS.info("%s", note))
     return AuditLog(desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
+
+
+def _rehearsals(config: Config, rooms: _Rooms) -> Rehearsals:
+    kept = rooms.kept
+    opened, how = RecordedArguments(kept.db, rooms.sealer), config.policy.unnamed_arguments
+    return Rehearsals(kept.desk, rooms.sets, kept.child, opened, strict=how == "strict")
 
 
 def _recording(config: Config) -> Recording:
@@ -391,10 +392,3 @@ def _ports(
         ids=system.ids,
         portal=connect_page(config.url),
     )
-
-
-def _called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:
-    async def call() -> object:
-        return work()
-
-    return call

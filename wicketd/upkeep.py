@@ -154,3 +154,12 @@ async def _repeat(sweep: Sweep) -> None:
             _LOG.warning("%s: %s", sweep.name, error.message)
         except Exception:  # noqa: BLE001  # a bug in one round must not end the rounds to come
             _LOG.exception("%s failed", sweep.name)
+
+
+def called(work: Callable[[], object]) -> Callable[[], Awaitable[object]]:
+    """A plain function as a sweep's work."""
+
+    async def call() -> object:
+        return work()
+
+    return call

@@ -20,15 +20,14 @@ EXPECTED = """
 status whoami config keyring stats events why panic
 agent: list show create edit disable enable delete
 service: list show enable disable remove discover tools tier drift ack
-service: credentials credentials-clear
 catalogue: list show reload
 member: list show add edit approve reject remove
 invite: list create resend revoke
 account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
-connection: list set connect discard
+connection: list set discard
 policy: list show create save enable disable delete mode versions rollback
-policy: check format schema revisions
+policy: check format schema revisions simulate
 session: list show reset
 audit: list tail show facets export checkpoint
 """

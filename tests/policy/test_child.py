@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.policies import two_services, world
+from tests.support.policies import ops, two_services, world
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.ids import PolicyRevision
 from wicketd.domain.policies import Effect
-from wicketd.policy import engine, vectors
+from wicketd.domain.sessions import SessionFacts
+from wicketd.policy import engine, setups, vectors
 from wicketd.policy.checks import Scope
 from wicketd.policy.child import Crashed, PolicyChild
+from wicketd.policy.simulate import HypotheticalCall
 
 SCHEMA = two_services()
 SCOPE = Scope.of("agent", SCHEMA, may_permit=True)
@@ -114,3 +116,14 @@ async def test_the_child_inherits_nothing_of_the_environment(
     assert b"PYTHONPATH" in environment
     assert b"WICKET" not in environment
     await process.stop()
+
+
+async def test_it_simulates_calls_and_remembers_a_setup(live: PolicyChild) -> None:
+    records = [vectors.record(PERMIT)]
+    setup = setups.setup(vectors.AGENT, [ops()], [records, ()], {}, strict=False)
+    asked = HypotheticalCall(
+        vectors.MEMBER, "ops", "status", {}, vectors.AT_MS, SessionFacts(0, 0, (), 0), "10.0.0.1"
+    )
+    for _ in range(2):
+        found = await live.simulate(setup, asked)
+        assert [one.judged.reason for one in found] == ["permitted", "no_permit"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.support.admin import admin_socket
 from tests.support.entering import house_of
+from tests.support.rehearsing import rehearsals_over
 from tests.support.state import CountedIds, State, open_state
 from wicketd.admin.handlers import HANDLERS
 from wicketd.admin.usecases import UseCases
@@ -17,6 +18,7 @@ from wicketd.services.audit import AuditLog, Notary
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.metrics import Metrics
 from wicketd.services.sessions import ToolSessions
+from wicketd.services.simulate import Simulations
 from wicketd.services.status import Status, StatusSources
 from wicketd.services.wal import Wal
 
@@ -69,15 +71,16 @@ def use_cases(state: State) -> UseCases:
     sources = StatusSources(
         snapshots=state.snapshots,
         wal=Wal(state.db, state.clock),
-        keyring=KeyringStatus(state.db, state.keyring, state.clock),
+        keyring=KeyringStatus(state.db, state.keyring),
         metrics=Metrics(),
         settings=Settings(file=None, mcp_url=MCP_URL, items=()),
     )
     enter = house_of(state, mail=False).enter
     sessions = ToolSessions(
-        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: (data[:32],)
+        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: data[:32]
     )
     notary = Notary(lambda epoch, size, root: f"{epoch} {size} {root.hex()}\n", lambda _: None)
+    log = AuditLog(desk, notary, {"jsonl": RawLines(), "csv": RawLines()})
     return UseCases(
         agents=state.agents,
         members=state.members,
@@ -86,11 +89,10 @@ def use_cases(state: State) -> UseCases:
         keys=state.keys,
         services=state.services,
         connections=state.connections,
-        apps=state.flows.apps,
-        flows=state.flows,
         policies=state.policies,
+        simulations=Simulations(desk, rehearsals_over(state), log),
         sessions=sessions,
-        audit=AuditLog(desk, notary, {"jsonl": RawLines(), "csv": RawLines()}),
+        audit=log,
         events=desk.events,
         status=Status(state.db, state.clock, sources),
         clock=state.clock,

@@ -75,7 +75,6 @@ class House:
     enter: Entrance
     outbox: Outbox
     background: Background
-    random: CountedRandom
 
     async def mailed(self) -> str:
         """The code of the newest letter, once it is delivered."""
@@ -144,9 +143,10 @@ def house_of(
     outbox, background = Outbox(), Background()
     sender = (mailer or outbox) if mail else None
     settings = Settings(URL, sender, FactorRules(require, is_mail_off=not mail))
-    random = CountedRandom(b"mail" if mail else b"links")
-    made = entrance(state.desk, state.sealer, random, background, settings)
-    return House(state, made, outbox, background, random)
+    made = entrance(
+        state.desk, state.sealer, CountedRandom(b"mail" if mail else b"links"), background, settings
+    )
+    return House(state, made, outbox, background)
 
 
 def token_of(url: Secret) -> str:

@@ -36,7 +36,6 @@ from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
-from wicketd.services.enabling import ServiceSettings
 from wicketd.services.events import Events
 from wicketd.services.issuers import Issuers
 from wicketd.services.keys import KeyMint, Keys
@@ -403,9 +402,7 @@ def _assembled(
         refreshing=refreshing,
         http=http,
         tasks=tasks,
-        services=Services(
-            desk, sets, files, upstreams, connected, ServiceSettings(public_url=PUBLIC_URL)
-        ),
+        services=Services(desk, sets, files, upstreams, connected),
         policies=Policies(desk, sets),
         flows=flows,
     )

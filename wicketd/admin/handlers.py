@@ -14,6 +14,7 @@ from wicketd.admin.routes import (
     policies,
     services,
     sessions,
+    simulations,
     status,
 )
 from wicketd.admin.usecases import Handlers
@@ -29,6 +30,7 @@ HANDLERS: Final[Handlers] = {
     **keys.HANDLERS,
     **connections.HANDLERS,
     **policies.HANDLERS,
+    **simulations.HANDLERS,
     **sessions.HANDLERS,
     **audit.HANDLERS,
 }

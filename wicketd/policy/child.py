@@ -8,6 +8,7 @@ where Python finds modules.
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import sys
 import threading
@@ -19,16 +20,19 @@ import msgspec
 
 from wicketd.domain.errors import PolicyInvalid, Unhealthy, WicketError
 from wicketd.domain.policies import Effect, Problem, StatementFacts
-from wicketd.policy import checker, engine
+from wicketd.policy import checker, engine, simulate
 from wicketd.policy.checks import Scope
-from wicketd.policy.engine import SchemaHandle
+from wicketd.policy.engine import SchemaHandle, Snapshot
 from wicketd.policy.lru import Lru
+from wicketd.policy.setups import Setup
+from wicketd.policy.simulate import Explained, HypotheticalCall
 from wicketd.policy.stack import STACK_BYTES
 
 DEADLINE_S: Final = 5.0
 MODULE: Final = "wicketd.policy.child"
 _LINE_LIMIT: Final = 64 * 1024 * 1024
 _SCHEMAS: Final = 8
+_SETUPS: Final = 4
 _CRASHED: Final = (
     "The policy checker stopped on this text and was started again. "
     "Simplify the text, or try once more."
@@ -38,13 +42,15 @@ T = TypeVar("T")
 
 
 class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line to the child. `op`: check, format or facts."""
+    """One line to the child. `op`: check, format, facts or simulate."""
 
     op: str
     text: str
     schema: str = ""
     ids: dict[str, tuple[str, ...]] = {}
     may_permit: bool = True
+    setup: msgspec.Raw = msgspec.Raw(b"")
+    call: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -126,6 +132,16 @@ class PolicyChild:
         found = await self._ask(_Ask("facts", text), list[_Facts])
         return [one.value() for one in found]
 
+    async def simulate(self, setup: Setup, call: HypotheticalCall) -> list[Explained]:
+        """The call as each set of the setup decides it, and why.
+
+        Raises:
+            PolicyInvalid: a text is refused.
+            Crashed: the simulation did not end well.
+        """
+        ask = _Ask("simulate", "", setup=_raw(setup), call=_raw(call))
+        return await self._ask(ask, list[Explained])
+
     async def _ask(self, ask: _Ask, kind: type[T]) -> T:
         async with self._turn:
             try:
@@ -176,6 +192,10 @@ class PolicyChild:
         await process.wait()
 
 
+def _raw(value: msgspec.Struct) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
 def _environment() -> Mapping[str, str]:
     """Where Python finds this very package, and nothing else of the daemon's environment."""
     return {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
@@ -186,6 +206,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._schemas: Lru[str, SchemaHandle] = Lru(_SCHEMAS)
+        self._setups: Lru[bytes, tuple[Setup, list[Snapshot]]] = Lru(_SETUPS)
 
     def answer(self, line: bytes) -> bytes:
         """The answer to one line, without its line end."""
@@ -203,7 +224,20 @@ class Worker:
             return checker.check(schema, ask.text, Scope(ask.ids, ask.may_permit))
         if ask.op == "format":
             return engine.format_text(ask.text)
+        if ask.op == "simulate":
+            setup, snapshots = self._setup(ask.setup)
+            call = msgspec.json.decode(ask.call, type=HypotheticalCall)
+            return simulate.explain(setup, snapshots, call)
         return engine.facts_of(ask.text)
+
+    def _setup(self, raw: msgspec.Raw) -> tuple[Setup, list[Snapshot]]:
+        """A setup compiled; the next calls of a test run bring the same one."""
+
+        def make() -> tuple[Setup, list[Snapshot]]:
+            read = msgspec.json.decode(raw, type=Setup)
+            return read, read.compiled()
+
+        return self._setups.get(hashlib.sha256(raw).digest(), make)
 
 
 def serve(source: BinaryIO, sink: BinaryIO) -> None:

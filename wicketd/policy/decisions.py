@@ -52,6 +52,8 @@ class PolicyRequest:
     ip: str | None
     target: Target | None = None
     kind: Kind = Kind.TOOL
+    recorded: JsonObject | None = None
+    """`time`, `session` and `network` as an audit row holds them, in place of fresh ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,9 @@ def question(
     Raises:
         ValueError, OverflowError, KeyError: address, instant or zone do not exist.
     """
-    if request.ip is None:
+    context = _context(request, address)
+    if context is None:
         return Reason.NO_CONTEXT
-    ip = address(request.ip)
-    tz = request.agent.tz
-    context = entities.context(request.input, request.at_ms, tz, request.session, ip)
     text = msgspec.json.encode(_read_by(named, context, request.session))
     if len(text) > MAX_CONTEXT_BYTES:
         return Reason.ARGS_TOO_LARGE
@@ -126,6 +126,19 @@ def question(
         member_id=own_records_of(request.agent, request.member),
         unmodelled=request.input.unmodelled,
     )
+
+
+def _context(request: PolicyRequest, address: Callable[[str], str]) -> JsonObject | None:
+    if request.recorded is not None:
+        seen: JsonObject = {
+            "input": request.input.input_json,
+            "unmodelled": list(request.input.unmodelled),
+        }
+        return seen | request.recorded
+    if request.ip is None:
+        return None
+    ip, tz = address(request.ip), request.agent.tz
+    return entities.context(request.input, request.at_ms, tz, request.session, ip)
 
 
 def _read_by(
@@ -168,6 +181,14 @@ class Verdict:
     def is_allowed(self) -> bool:
         """One reason of all allows."""
         return self.reason is Reason.PERMITTED
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What one statement alone said to a question. `error`: why it could not be evaluated."""
+
+    is_satisfied: bool
+    error: str | None
 
 
 def judge(

@@ -30,7 +30,7 @@ from wicketd.domain.policies import (
     StatementFacts,
 )
 from wicketd.policy import decisions, entities, jsonform, lexer, slices
-from wicketd.policy.decisions import PolicyRequest, Question, Stamp, Verdict
+from wicketd.policy.decisions import PolicyRequest, Probed, Question, Stamp, Verdict
 from wicketd.policy.encode import EncodeRefusal
 from wicketd.policy.entities import Kind, Subject, Uid
 from wicketd.policy.heads import head
@@ -42,8 +42,6 @@ from wicketd.policy.slices import Statement
 SchemaHandle: TypeAlias = cedarpy.Schema
 
 CPU_LIMIT_NS: Final = 50_000_000
-MAX_SET_BYTES: Final = 2 * 1024 * 1024
-MAX_SET_STATEMENTS: Final = 5_000
 CACHED: Final = 4_096
 
 _PLAIN_ID: Final = re.compile(r"[ !#-&(-\[\]-~]*")
@@ -131,22 +129,18 @@ def compile_set(
         PolicyInvalid: a text is refused by guard or parser, or the set is over its caps.
         ValueError: the engine rejects the schema.
     """
-    live = sorted((record for record in records if record.enabled), key=lambda one: one.key)
-    if sum(len(record.text.encode("utf-8", "surrogatepass")) for record in live) > MAX_SET_BYTES:
-        raise PolicyInvalid("The agent's policies are over 2 MiB together. Remove some of them.")
+    live = slices.live(records)
     statements: list[Statement] = []
     for record in live:
         read = facts_of(record.text) if facts is None else facts.get(record.key)
         statements += _compiled(record, facts_of(record.text) if read is None else read)
-    if len(statements) > MAX_SET_STATEMENTS:
-        raise PolicyInvalid("The agent's policies hold over 5,000 statements. Remove some of them.")
     is_known = previous is not None and previous.schema.sha256 == schema.sha256
     return Snapshot(
         agent_key=agent_key,
         stamp=Stamp(revision, set_sha256(records), schema.sha256),
         schema=schema,
         handle=previous.handle if previous and is_known else parse_schema(schema.text),
-        statements=tuple(statements),
+        statements=slices.few(statements),
         subjects={key: entities.tool_subject(one) for key, one in schema.shapes.items()},
         names=frozenset[str]().union(*(lexer.names(record.text) for record in live)),
         members=frozenset(
@@ -159,10 +153,9 @@ def compile_set(
 
 
 def _compiled(record: PolicyVersion, facts: Sequence[StatementFacts]) -> list[Statement]:
-    _guarded(record.text)
     spans = [(span.start, span.end) for span in lexer.split(record.text)]
     read = [(one.start, one.end) for one in facts]
-    if read != spans or len(_parsed(record.text)) != len(spans):
+    if len(_parsed(record.text)) != len(spans) or read != spans:
         raise PolicyInvalid(f"The statements of {record.key} cannot be told apart. Save it again.")
     return [slices.statement(record, number, one) for number, one in enumerate(facts, 1)]
 
@@ -175,6 +168,8 @@ def _guarded(text: str) -> None:
 
 
 def _parsed(text: str) -> cedarpy.PolicySet:
+    """The policies of a text, which the guard sees first."""
+    _guarded(text)
     try:
         return cedarpy.PolicySet.from_str(text, release_gil=True)
     except ValueError as error:
@@ -188,7 +183,6 @@ def facts_of(text: str) -> list[StatementFacts]:
     Raises:
         PolicyInvalid: guard or parser refuse the text.
     """
-    _guarded(text)
     _parsed(text)
     spans = lexer.split(text)
     heads = "\n".join(head(text[span.start : span.end]) for span in spans)
@@ -220,7 +214,6 @@ def format_text(text: str) -> str:
     Raises:
         PolicyInvalid: guard or parser refuse the text.
     """
-    _guarded(text)
     _parsed(text)
     formatted = cedarpy.format_policies(text, 80, 2)
     is_same = lexer.essence(formatted) == lexer.essence(text)
@@ -260,7 +253,7 @@ def decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
 
 
 def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
-    subject = _subject(snapshot, request.kind, request.service, request.name)
+    subject = entities.subject_of(snapshot.subjects, request.kind, request.service, request.name)
     if subject is None:
         return denial(snapshot, Reason.CATALOGUE_REJECTED)
     if subject.action in snapshot.blocked:
@@ -268,19 +261,27 @@ def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
     question = decisions.question(request, subject, snapshot.address, named=snapshot.names)
     if isinstance(question, Reason):
         return denial(snapshot, question)
-    handle = _stable(snapshot, request.member, subject)
-    if question.added is not None:
-        handle = handle.with_added_json_str(question.added)
+    handle = _facts(snapshot, request.member, question)
     verdict, eval_us = _enforced(snapshot, question, handle)
     shadow = _shadow(snapshot, question, handle, verdict)
     kept = question.kept(snapshot.text)
     return decisions.decision(snapshot.stamp, verdict, shadow, kept, eval_us)
 
 
-def _subject(snapshot: Snapshot, kind: Kind, service: str, name: str) -> Subject | None:
-    if kind is not Kind.TOOL:
-        return entities.other_subject(kind, service, name)
-    return snapshot.subjects.get((service, name))
+def probe(snapshot: Snapshot, member: Member, question: Question, text: str) -> Probed:
+    """Whether one statement, alone, is satisfied by a question; for explanations, not for calls.
+
+    Raises:
+        PolicyInvalid: guard or parser refuse the text.
+    """
+    handle = _facts(snapshot, member, question)
+    found = cedarpy.is_authorized(question.asked, _parsed(text), handle, snapshot.handle)
+    return Probed(bool(found.diagnostics.reasons), next(iter(found.diagnostics.errors), None))
+
+
+def _facts(snapshot: Snapshot, member: Member, question: Question) -> cedarpy.Entities:
+    handle = _stable(snapshot, member, question.subject)
+    return handle if question.added is None else handle.with_added_json_str(question.added)
 
 
 def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> cedarpy.Entities:
@@ -313,9 +314,8 @@ def _enforced(
     started = snapshot.cpu_ns()
     verdict = _ask(snapshot, question, handle, part)
     spent = snapshot.cpu_ns() - started
-    if spent > CPU_LIMIT_NS:
-        verdict = Verdict(Reason.ENGINE_LATE)
-    return verdict, spent // 1000
+    is_late = spent > CPU_LIMIT_NS
+    return Verdict(Reason.ENGINE_LATE) if is_late else verdict, spent // 1000
 
 
 def _ask(snapshot: Snapshot, question: Question, handle: cedarpy.Entities, part: Slice) -> Verdict:
@@ -361,7 +361,8 @@ def may_list(
     Rests on partial evaluation, which is experimental upstream: no call is decided by it.
     """
     try:
-        return _may_list(snapshot, member, agent, _subject(snapshot, kind, service, name))
+        subject = entities.subject_of(snapshot.subjects, kind, service, name)
+        return _may_list(snapshot, member, agent, subject)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:  # noqa: BLE001  # a panic of the engine is no Exception, and hides too

@@ -5,7 +5,7 @@ from stored facts and mapped targets only, never from arguments as they came.
 """
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -81,6 +81,15 @@ def other_subject(kind: Kind, service: str, name: str) -> Subject:
         uid, attrs = ("Wicket::Resource", f"{service}+{name}"), {"uri": name}
     action = ACTIONS[kind]
     return Subject(action, (), uid, dict(attrs), service, (uid[0],), frozenset((action,)))
+
+
+def subject_of(
+    tools: Mapping[tuple[str, str], Subject], kind: Kind, service: str, name: str
+) -> Subject | None:
+    """The subject of a request; None for a tool that the catalogue does not hold."""
+    if kind is not Kind.TOOL:
+        return other_subject(kind, service, name)
+    return tools.get((service, name))
 
 
 def member_uid(member: Member) -> Uid:

@@ -16,7 +16,7 @@ def head(statement: str) -> str:
     Raises:
         ValueError: it has no head.
     """
-    return statement[: _scope(statement)[-1].end] + ";"
+    return statement[: scope(statement)[-1].end] + ";"
 
 
 def with_resource(statement: str, clause: str) -> str:
@@ -25,7 +25,7 @@ def with_resource(statement: str, clause: str) -> str:
     Raises:
         ValueError: it has no head.
     """
-    tokens = _scope(statement)
+    tokens = scope(statement)
     depth, commas = 0, []
     for token in tokens:
         depth += (token.text in {"(", "["}) - (token.text in {")", "]"})
@@ -36,8 +36,12 @@ def with_resource(statement: str, clause: str) -> str:
     return f"{statement[: commas[1].end]} {clause}{statement[behind.start :]}"
 
 
-def _scope(statement: str) -> list[Token]:
-    """The tokens of the scopes, from bracket to bracket."""
+def scope(statement: str) -> list[Token]:
+    """The tokens of the scopes, from bracket to bracket.
+
+    Raises:
+        ValueError: the statement has no head.
+    """
     tokens = lexer.significant(statement)
     depth, start = 0, 0
     for at, token in enumerate(tokens):

@@ -6,11 +6,16 @@ statement is left out only if its scope cannot match.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
+from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Determining, Effect, Mode, PolicyVersion, StatementFacts
 from wicketd.policy.entities import Uid
 from wicketd.policy.heads import with_resource
+
+MAX_SET_BYTES: Final = 2 * 1024 * 1024
+MAX_SET_STATEMENTS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,29 @@ def statement(record: PolicyVersion, number: int, facts: StatementFacts) -> Stat
     return Statement(
         ref, text, record.scope_member_id, scoped_actions(facts.action), facts.resource, message
     )
+
+
+def live(records: Iterable[PolicyVersion]) -> list[PolicyVersion]:
+    """The enabled records by key.
+
+    Raises:
+        PolicyInvalid: their texts are too long together.
+    """
+    found = sorted((one for one in records if one.enabled), key=lambda one: one.key)
+    if sum(len(one.text.encode("utf-8", "surrogatepass")) for one in found) > MAX_SET_BYTES:
+        raise PolicyInvalid("The agent's policies are over 2 MiB together. Remove some of them.")
+    return found
+
+
+def few(statements: Sequence[Statement]) -> tuple[Statement, ...]:
+    """The statements of a set, if an agent may have so many.
+
+    Raises:
+        PolicyInvalid: it may not.
+    """
+    if len(statements) > MAX_SET_STATEMENTS:
+        raise PolicyInvalid("The agent's policies hold over 5,000 statements. Remove some of them.")
+    return tuple(statements)
 
 
 def scoped_actions(scope: JsonObject) -> frozenset[Uid] | None:

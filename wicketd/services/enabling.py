@@ -54,17 +54,6 @@ class Upstreams(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceSettings:
-    """Values of the configuration.
-
-    `name_max`: longest `service__tool`; `public_url`: where providers send members back.
-    """
-
-    name_max: int = 48
-    public_url: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class ServiceReport:
     """A service with its connector (None: the file is gone), tools and connections."""
 
@@ -72,8 +61,6 @@ class ServiceReport:
     connector: Connector | None
     tools: tuple[Tool, ...]
     connections: tuple[Connection, ...]
-    callback_url: str | None = None
-    """Where its provider sends members back; what an admin registers there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +207,7 @@ class Enabler:
             broken=await self._sets.broken(after),
             baselines=tuple(record.key for record in made),
             baseline_text=made[0].text if made else None,
-            note=_note(ready.stored, asked),
+            note=asked.note,
         )
 
     def _write(self, unit: Unit, ready: _Ready) -> Agent:
@@ -260,16 +247,6 @@ class Enabler:
             created_at=self._desk.clock.now_ms(),
             rev=Revision(1),
         )
-
-
-def _note(stored: Stored, asked: _Asked) -> str | None:
-    """What an admin has to do next, if anything."""
-    connector, service = stored.connector, stored.service
-    if connector.oauth.get("registration") != "pre" or service.has_app:
-        return asked.note
-    command = f"wicket service credentials {stored.agent.key} {service.key} --client-id ID"
-    missing = f'Members cannot connect yet: register an app at its provider, then run "{command}".'
-    return missing if asked.note is None else f"{asked.note} {missing}"
 
 
 def sign_in_hint(owner: Agent, connector: Connector) -> str:
