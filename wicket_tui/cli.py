@@ -14,7 +14,7 @@ from wicket_tui.headless import (
     invite,
     key,
     member,
-    rehearsal,
+    recipe,
     service,
     session,
 )
@@ -38,7 +38,7 @@ for name, nouns in (
     ("key", key),
     ("connection", connection),
     ("account", account),
-    ("policy", rehearsal),
+    ("policy", recipe),
     ("session", session),
     ("audit", audit),
 ):

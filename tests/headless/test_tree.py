@@ -27,7 +27,7 @@ account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
 connection: list set discard
 policy: list show create save enable disable delete mode versions rollback
-policy: check format schema revisions simulate
+policy: check format schema revisions simulate recipe
 session: list show reset
 audit: list tail show facets export checkpoint
 """

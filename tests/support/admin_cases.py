@@ -14,6 +14,7 @@ from wicketd.api.types import (
     invites,
     members,
     policies,
+    recipes,
     services,
     simulations,
     status,
@@ -378,6 +379,7 @@ CASES: Final[dict[str, Case]] = {
     ),
     "policy.check": Case(policies.PolicyCheck(agent="demo", text=FORBID)),
     "policy.format": Case(policies.PolicyFormat(text=FORBID)),
+    "policy.recipe": Case(recipes.RecipeWrite(agent="demo", preset="circuit-breaker")),
     "policy.revisions": Case(policies.RevisionList(agent="demo")),
     "policy.revision": Case(policies.RevisionRef(agent="demo", revision=1)),
     "policy.simulate": Case(

@@ -12,6 +12,7 @@ from wicketd.admin.routes import (
     keys,
     members,
     policies,
+    policy_craft,
     services,
     sessions,
     simulations,
@@ -31,6 +32,7 @@ HANDLERS: Final[Handlers] = {
     **connections.HANDLERS,
     **policies.HANDLERS,
     **simulations.HANDLERS,
+    **policy_craft.HANDLERS,
     **sessions.HANDLERS,
     **audit.HANDLERS,
 }

@@ -6,7 +6,7 @@ Source: product specification, section 9.
 from typing import Any, Final
 
 from wicketd.api.endpoint import AGENT, Endpoint
-from wicketd.api.types import agents, policies
+from wicketd.api.types import agents, policies, recipes
 from wicketd.api.types.listing import Page
 
 # One row is a few lines here; formatted, each would fill a third of a screen.
@@ -79,6 +79,10 @@ REVISION_SHOW: Final = Endpoint(
     name="policy.revision", method="GET", path=_A + "/revisions/{revision}",
     request=policies.RevisionRef, response=policies.Revision, command="policy revisions",
     summary="The set in force at one revision.")
+RECIPE_WRITE: Final = Endpoint(
+    name="policy.recipe", method="POST", path=_A + "/recipes", request=recipes.RecipeWrite,
+    response=recipes.RecipeText, command="policy recipe",
+    summary="The Cedar text of a form, formatted and checked, nothing saved.")
 
 # fmt: on
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict, Unpack
 
 from wicketd.domain.actor import Actor
-from wicketd.domain.agents import Agent, Trust
-from wicketd.domain.errors import Conflict, Invalid, NotFound
-from wicketd.domain.ids import MemberId, PolicyRevision, slug
+from wicketd.domain.agents import Agent
+from wicketd.domain.errors import Conflict, NotFound
+from wicketd.domain.ids import PolicyRevision, slug
 from wicketd.domain.policies import Cause, Mode, PolicyVersion, Problem
 from wicketd.policy.schema import CedarSchema, render
-from wicketd.services import find, rules
+from wicketd.services import find, rules, scopes
 from wicketd.services.desk import Desk
+from wicketd.services.policy_craft import PolicyCraft
 from wicketd.services.policy_sets import PolicySets, SetNow
 from wicketd.services.versions import Draft, Edit, deletion, first, next_of
 from wicketd.storage import policies
@@ -62,6 +63,7 @@ class Policies:
     def __init__(self, desk: Desk, sets: PolicySets) -> None:
         self._desk = desk
         self._sets = sets
+        self.craft = PolicyCraft(desk, sets)
 
     async def list(self, agent: str) -> Sequence[PolicyVersion]:
         """The current versions of the agent's live records, by key.
@@ -149,7 +151,7 @@ class Policies:
             NotFound: there is no such agent or member.
         """
         owner = await find.read_agent(self._desk.db, agent)
-        scope = await self._scope(owner, scope_member)
+        scope = await scopes.member(self._desk.db, owner, scope_member)
         views = await self._sets.views_now(owner.id)
         return await self._sets.problems(SetNow(owner, (), views), text, scope)
 
@@ -175,7 +177,7 @@ class Policies:
         note = rules.note(fields.get("note"))
 
         async def edit(now: SetNow) -> Edit:
-            scope = await self._scope(now.agent, fields.get("scope_member"))
+            scope = await scopes.member(self._desk.db, now.agent, fields.get("scope_member"))
             if await self._desk.db.one(policies.key_in_use(now.agent.id, key)) is not None:
                 message = f"The policy key {key} is taken; keys are never reused. Choose another."
                 raise Conflict(message)
@@ -352,17 +354,6 @@ class Policies:
             message = "A change names no record."
             raise ValueError(message)
         return Saved(version, raised.policy_revision)
-
-    async def _scope(self, owner: Agent, member: str | None) -> MemberId | None:
-        if member is None:
-            return None
-        if owner.trust is Trust.TRUSTED:
-            message = (
-                f"{owner.key} is trusted, so its policies hold for all members. "
-                "Name the member in the text instead."
-            )
-            raise Invalid(message)
-        return (await find.read_member(self._desk.db, owner, member)).id
 
 
 def _live(now: SetNow, key: str, expected: int | None) -> PolicyVersion:
