@@ -15,7 +15,6 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "P5": CREDENTIALS,
     "P6": CREDENTIALS,
     "P7": CREDENTIALS,
     "P8": CREDENTIALS,
@@ -25,7 +24,6 @@ PENDING: Final[dict[str, str]] = {
     "P16": CREDENTIALS,
     "P17": CREDENTIALS,
     "P18": CREDENTIALS,
-    "P19": CREDENTIALS,
     "FC13": CREDENTIALS,
     "CVE-2025-6514": CREDENTIALS,
     "CVE-2025-68158": CREDENTIALS,
