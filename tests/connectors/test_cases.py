@@ -83,16 +83,19 @@ def test_the_list_is_the_one_that_was_read(key: str) -> None:
 def test_a_case_says_where_and_when_its_list_was_read(key: str) -> None:
     case = CASES[key]
     assert case.sources
+    assert any(source.dated for source in case.sources)
     for source in case.sources:
         assert re.fullmatch("[0-9a-f]{64}", source.sha256)
-        assert re.fullmatch(r"\d{4}-\d\d-\d\d", source.dated)
-        assert source.dated <= case.read
+        assert source.dated is None or re.fullmatch(r"\d{4}-\d\d-\d\d", source.dated)
+        assert (source.dated or "") <= case.read
         if source.page is None:
             assert source.repository
             assert re.fullmatch("[0-9a-f]{40}", source.commit or "")
             assert source.files
+            assert source.dated
         else:
             assert source.page.startswith("https://")
+            assert source.part
 
 
 @pytest.mark.parametrize(("key", "tool"), TOOLS, ids=TOOL_IDS)

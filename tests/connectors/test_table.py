@@ -17,7 +17,7 @@ def row(connector: Connector) -> str:
         signin = "a pasted token" if connector.credential.header else "nothing"
     if case is None:
         return f"| {connector.name} | {signin} | nothing: the server's own hints decide | |"
-    source = max(case.sources, key=lambda each: each.dated)
+    source = max(case.sources, key=lambda each: each.dated or "")
     where = source.repository or (source.page or "").removeprefix("https://")
     listed = f"{len(case.tools)} tools, {where}, {source.dated}"
     targets = ", ".join(sorted({f"`{rule.entity}`" for rule in connector.targets}))

@@ -46,13 +46,14 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where a list was read: files of a repository at a commit, or a page."""
 
     sha256: str
-    dated: str
+    dated: str | None
+    """The commit's day, ISO 8601; None where a page does not say."""
     repository: str | None = None
     commit: str | None = None
     files: list[str] = []
     page: str | None = None
-    by: str | None = None
-    """Who recorded it, where that is not the provider."""
+    part: str | None = None
+    """What of the page was hashed."""
 
 
 class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
