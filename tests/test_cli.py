@@ -178,6 +178,15 @@ def test_a_bug_ends_with_70_and_its_traceback(run: Run, monkeypatch: pytest.Monk
     assert "RuntimeError: a bug" in ended.err
 
 
+REFUSALS = (
+    "Forbidden",
+    "AgentDisabled",
+    "NotApproved",
+    "PeerRefused",
+    "SecondFactorNeeded",
+)
+
+
 def test_every_fatal_error_has_a_code_of_its_own() -> None:
     codes = {
         kind.__name__: cli._exit_of(kind.__new__(kind))
@@ -188,6 +197,7 @@ def test_every_fatal_error_has_a_code_of_its_own() -> None:
     }
     assert {name: code for name, code in codes.items() if code != 1} == {
         "SecondInstance": 73,
+        **dict.fromkeys(REFUSALS, 77),
         "SchemaTooNew": 74,
         "StorageBroken": 74,
         "KeyringInvalid": 78,

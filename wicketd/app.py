@@ -57,6 +57,7 @@ from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
+from wicketd.services.enabling import ServiceSettings
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.events import Events, Topic
 from wicketd.services.installation import Installation, Keys
@@ -76,18 +77,20 @@ from wicketd.services.refreshing import nowhere
 from wicketd.services.rehearsals import Rehearsals
 from wicketd.services.resealing import Resealer
 from wicketd.services.revision_seal import RevisionSeal
+from wicketd.services.rewrapping import Rewrapper
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
 from wicketd.services.snapshots import Snapshots
 from wicketd.services.status import Status, StatusSources
 from wicketd.services.tokens import TokenBox
+from wicketd.services.verifier_moves import VerifierMoves
 from wicketd.services.wal import Wal
 from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
 from wicketd.upkeep import Kept, Sweep, Upkeep, called
+from wicketd.vault.keyring import KeyringFile
 from wicketd.vault.sealing import Sealer
 
-_LOG: Final = logging.getLogger(__name__)
 _CHECKPOINTS: Final = logging.getLogger("wicketd.checkpoint")
 
 
@@ -116,6 +119,8 @@ class Daemon:
     settle: Callable[[], Coroutine[Any, Any, None]]
     """Waits for what nobody may cancel; after the last answer, before the tasks end."""
     stop: Callable[[], Coroutine[Any, Any, None]]
+    reload: Callable[[KeyringFile], Coroutine[Any, Any, str]]
+    """Takes a changed keyring in and gives its active kid; see `Installation.reload`."""
 
 
 @dataclass(slots=True)
@@ -131,6 +136,7 @@ class _Rooms:
     wal: Wal
     box: TokenBox
     flows: OAuthFlows
+    moves: VerifierMoves
 
 
 async def compose(
@@ -164,7 +170,7 @@ async def _compose(  # the whole of what a daemon is made of
     audit = _audit_log(rooms.kept.desk, home)
     services = Services(
         rooms.kept.desk, rooms.sets, rooms.files, rooms.kept.upstreams, rooms.kept.connections,
-        config.mcp.tool_name_max,
+        ServiceSettings(config.mcp.tool_name_max, config.url),
     )  # fmt: skip
     lists = _lists(config, system, rooms, services)
     calls = Calls(
@@ -174,13 +180,9 @@ async def _compose(  # the whole of what a daemon is made of
         Recorder(rooms.sealer, system.random, _recording(config)),
         strict_arguments=config.policy.unnamed_arguments == "strict",
     )
-    status = Status(
-        db,
-        system.clock,
-        StatusSources(
-            rooms.kept.snapshots, rooms.wal, KeyringStatus(db, home.keyring), Metrics(), settings
-        ),
-    )
+    ring = KeyringStatus(db, home.keyring, system.clock)
+    sources = StatusSources(rooms.kept.snapshots, rooms.wal, ring, Metrics(), settings)
+    status = Status(db, system.clock, sources)
     front, hub = _front(config, system, rooms, lists)
     ports = _ports(config, system, rooms, calls, lists)
 
@@ -226,6 +228,8 @@ async def _compose(  # the whole of what a daemon is made of
         keys=keys_of_members,
         services=services,
         connections=rooms.kept.connections,
+        apps=rooms.flows.apps,
+        flows=rooms.flows,
         policies=Policies(rooms.kept.desk, rooms.sets),
         simulations=Simulations(rooms.kept.desk, _rehearsals(config, rooms), audit),
         sessions=rooms.kept.sessions,
@@ -240,6 +244,8 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("key usage", 1, lambda: home.top_up(db)),
         Sweep("tool sessions", 60, rooms.kept.sessions.sweep),
         Sweep("legacy sessions", 60, called(rooms.legacy.sweep)),
+        Sweep("verifiers", 1, rooms.moves.flush),
+        Sweep("re-wrap", 0.1, Rewrapper(rooms.kept.desk, home.keyring, rooms.sealer).step),
         Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
         Sweep("entrance", 60, enter.sweep),
         Sweep("sign-ins", 60, rooms.flows.sweep),
@@ -260,6 +266,7 @@ async def _compose(  # the whole of what a daemon is made of
         start=life.start,
         settle=life.settle,
         stop=life.stop,
+        reload=lambda file: home.reload(db, file),
     )
 
 
@@ -273,15 +280,13 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
     )
     presences, legacy = Presences(), SessionTable(clock, system.random)
     rate = config.rate
+    limits = Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight)
     callers = Callers(
-        db,
-        journal,
-        home.keyring,
-        clock,
-        Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight),
-    )
+        db, journal, home.keyring, clock, limits,
+        lambda key, secret: moves.used(key, secret),  # noqa: PLW0108  # bound below
+    )  # fmt: skip
     sessions = ToolSessions(
-        db, journal, clock, ids, lambda data: sealer.digest("tool-session", data)
+        db, journal, clock, ids, lambda data: sealer.digests("tool-session", data).values()
     )
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
     wal = Wal(db, clock)
@@ -301,6 +306,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         wal=wal,
         revocation=sign_ins.revoker,
     )
+    moves = VerifierMoves(db, home.keyring, sealer, desk.events, callers.forget_key)
     sets = PolicySets(
         desk,
         PolicyTools(child, stack, RevisionSeal(home.keyring)),
@@ -323,7 +329,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         stack=stack,
     )
     flows = sign_ins.flows(desk, lambda: home.keyring.active, system.random)
-    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows)
+    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows, moves)
 
 
 def _audit_log(desk: Desk, home: Installation) -> AuditLog:

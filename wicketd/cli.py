@@ -4,6 +4,7 @@ A command parses, calls, prints and gives an exit code (product spec, section 11
 nothing.
 """
 
+import asyncio
 import importlib
 import os
 import sys
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,6 +23,7 @@ from wicketd.config import Config
 from wicketd.domain.errors import (
     ConfigInvalid,
     Fatal,
+    Forbidden,
     KeyringInvalid,
     SchemaTooNew,
     SecondInstance,
@@ -29,12 +31,16 @@ from wicketd.domain.errors import (
     WicketError,
 )
 
+if TYPE_CHECKING:
+    from wicketd.services.rotation import Place
+
 EXITS: Final = (
     (SecondInstance, 73),
     (SchemaTooNew, 74),
     (StorageBroken, 74),
     (KeyringInvalid, 78),
     (ConfigInvalid, 78),
+    (Forbidden, 77),
     (Fatal, 70),
 )
 """Exit code by error class, the first that fits."""
@@ -52,10 +58,15 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 config_app = typer.Typer(help="The configuration file.", no_args_is_help=True)
+keyring_app = typer.Typer(help="The server keyring on disk.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log on disk.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
+app.add_typer(keyring_app, name="keyring")
 app.add_typer(audit_app, name="audit")
 
+KeyringOption = Annotated[
+    Path | None, typer.Option("--keyring", help="The keyring file.", show_default=False)
+]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The configuration file.", show_default=False)
 ]
@@ -91,9 +102,8 @@ def init(
 
     with _explained():
         place = directory.absolute()
-        created = datetime.fromtimestamp(int(_now()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         text = configuration.template(place)
-        for made in founding.found(place, text, created, SystemRandom()):
+        for made in founding.found(place, text, _created(), SystemRandom()):
             typer.echo(f"{'made' if made.is_new else 'kept'} {made.path}")
         typer.echo(_next_steps(place, systemd=systemd))
 
@@ -190,6 +200,78 @@ def audit_verify(
         raise typer.Exit(report.exit_code(strict=strict))
 
 
+@keyring_app.command("init")
+def keyring_init(config: ConfigOption = None, keyring: KeyringOption = None) -> None:
+    """Makes a keyring with one key where there is none."""
+    from wicketd.daemon import SystemRandom
+    from wicketd.services import rotation
+
+    with _explained():
+        made = rotation.init(_place(config, keyring), _created(), SystemRandom())
+        typer.echo(f"made {made}\nKeep a copy off this host: without it every token is lost.")
+
+
+@keyring_app.command("rotate")
+def keyring_rotate(config: ConfigOption = None, keyring: KeyringOption = None) -> None:
+    """Adds a new active key; the daemon re-wraps everything after a restart or SIGHUP."""
+    from wicketd.daemon import SystemRandom
+    from wicketd.services import rotation
+
+    with _explained():
+        place = _place(config, keyring)
+        done = rotation.rotate(place, dict(os.environ), _created(), SystemRandom())
+        typer.echo(
+            f"{done.kid} is the active key, {done.was} only decrypts.\n"
+            "Next: copy the file off this host, restart wicketd (or send it SIGHUP), then\n"
+            "wicketd keyring status until nothing is left to re-wrap."
+        )
+
+
+@keyring_app.command("status")
+def keyring_status(
+    config: ConfigOption = None,
+    keyring: KeyringOption = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Rows, verifiers and encryptions per key, and how far a rotation is."""
+    import msgspec
+
+    from wicketd.services import rotation
+
+    with _explained():
+        place = _place(config, keyring)
+        found = rotation.status(place, dict(os.environ), int(_now() * 1000))
+        if as_json:
+            typer.echo(msgspec.json.encode(found.facts()).decode())
+        else:
+            typer.echo("\n".join(found.lines()))
+
+
+@keyring_app.command("retire")
+def keyring_retire(
+    kid: Annotated[str, typer.Argument(metavar="KID", help="The key to take away.")],
+    config: ConfigOption = None,
+    keyring: KeyringOption = None,
+    *,
+    drop_keys: Annotated[
+        bool, typer.Option("--drop-keys", help="End the verifiers that still name it.")
+    ] = False,
+) -> None:
+    """Takes a key away that nothing names any more; wicketd must be stopped."""
+    from wicketd.daemon import SystemClock, SystemIds, SystemRandom
+    from wicketd.services import rotation
+    from wicketd.services.retiring import Tools
+
+    with _explained():
+        tools = Tools(SystemClock(), SystemIds(), SystemRandom())
+        place = _place(config, keyring)
+        work = rotation.retire(place, dict(os.environ), kid, tools, drop_keys=drop_keys)
+        for one in asyncio.run(work):
+            typer.echo(one.line())
+        typer.echo(f"{kid} is out of the keyring. Next: copy the file off this host.")
+
+
 def main() -> int:
     """Runs the command line; gives the exit code."""
     try:
@@ -229,6 +311,18 @@ def _with_keyring(settings: Config, path: Path) -> Config:
 
     table = msgspec.structs.replace(settings.keyring, path=str(path))
     return msgspec.structs.replace(settings, keyring=table)
+
+
+def _place(named: Path | None, keyring: Path | None) -> "Place":
+    from wicketd.services.rotation import Place
+
+    settings, _ = _load(named)
+    ring = keyring or Path(settings.keyring.path or settings.state / "server.keyring")
+    return Place(ring, settings.state / "wicket.db")
+
+
+def _created() -> str:
+    return datetime.fromtimestamp(int(_now()), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _next_steps(place: Path, *, systemd: bool) -> str:

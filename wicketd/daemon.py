@@ -13,6 +13,7 @@ import logging
 import os
 import resource
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Coroutine, Mapping
@@ -24,7 +25,7 @@ import uvloop
 from wicketd import server
 from wicketd.app import Daemon, System, compose
 from wicketd.config import Config, variable
-from wicketd.domain.errors import ConfigInvalid
+from wicketd.domain.errors import ConfigInvalid, WicketError
 from wicketd.domain.health import Setting, Settings
 from wicketd.domain.ids import uuid7
 from wicketd.net.addresses import is_loopback_host
@@ -35,6 +36,7 @@ from wicketd.proxy.transport import Rules
 from wicketd.services.installation import Keys
 from wicketd.services.refreshing import nowhere
 from wicketd.vault import keyring
+from wicketd.vault.keyring import KeyringFile
 
 _LOG: Final = logging.getLogger(__name__)
 STACK_BYTES: Final = 8 * 1024 * 1024
@@ -122,9 +124,13 @@ def read_keys(config: Config, environ: Mapping[str, str]) -> Keys:
     Raises:
         KeyringInvalid: one of them is missing or refused.
     """
-    ring = Path(config.keyring.path or config.state / "server.keyring")
     audit = Path(config.keyring.audit_key or config.state / "audit.key")
-    return Keys(keyring.load(ring, environ), keyring.load_audit_key(audit, environ))
+    return Keys(_read_ring(config, environ), keyring.load_audit_key(audit, environ))
+
+
+def _read_ring(config: Config, environ: Mapping[str, str]) -> KeyringFile:
+    path = Path(config.keyring.path or config.state / "server.keyring")
+    return keyring.load(path, environ)
 
 
 async def _serve(
@@ -138,6 +144,9 @@ async def _serve(
         await daemon.start()
         _settle_heap()
         listeners = _listeners(config, daemon, given)
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGHUP, lambda: tasks(_reload(config, environ, daemon), name="reload")
+        )
         _LOG.info("MCP clients connect to %s/mcp", config.url)
         await server.serve(
             listeners,
@@ -150,6 +159,16 @@ async def _serve(
         await daemon.settle()
         await tasks.cancel()
         await daemon.stop()
+
+
+async def _reload(config: Config, environ: Mapping[str, str], daemon: Daemon) -> None:
+    """SIGHUP: the keyring file as it is now. One that is refused leaves the old one in force."""
+    try:
+        active = await daemon.reload(_read_ring(config, environ))
+    except WicketError as error:
+        _LOG.error("The keyring was not reloaded: %s %s", error.message, error.hint or "")
+    else:
+        _LOG.info("The keyring was reloaded; %s is its active key.", active)
 
 
 def _settle_heap() -> None:

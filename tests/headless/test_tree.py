@@ -20,12 +20,13 @@ EXPECTED = """
 status whoami config keyring stats events why panic
 agent: list show create edit disable enable delete
 service: list show enable disable remove discover tools tier drift ack
+service: credentials credentials-clear
 catalogue: list show reload
 member: list show add edit approve reject remove
 invite: list create resend revoke
 account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
-connection: list set discard
+connection: list set connect discard
 policy: list show create save enable disable delete mode versions rollback
 policy: check format schema revisions simulate recipe
 session: list show reset

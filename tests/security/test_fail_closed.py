@@ -18,13 +18,19 @@ import pytest
 import pytest_asyncio
 
 from tests.support.daemon import ROOT, RunningDaemon, free_port
+from tests.support.entering import ANN, BROWSER, IP, PRELOGIN, house_of, token_of
 from tests.support.gate import AGENT, TOKEN, Gate, open_gate
 from tests.support.mcp_client import exchange, request
+from tests.support.state import ADMIN, open_state
 from wicketd.api import endpoints
 from wicketd.api.client import Refused
+from wicketd.api.types.accounts import AccountRef
 from wicketd.api.types.agents import AgentCreate, AgentStatusSet
+from wicketd.api.types.audit import AuditList
+from wicketd.api.types.invites import InviteCreate, InviteResend
 from wicketd.api.types.services import ServicePut
 from wicketd.domain.calls import Era
+from wicketd.domain.errors import ClockBackwards
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 OVERFLOWS: Final = (
@@ -407,6 +413,56 @@ async def test_fc10_a_newer_schema_or_a_corrupt_file_ends_the_start(
         file.seek(4096)
         file.write(b"\xff" * 8192)
     assert exit_code(stopped) == 74
+
+
+@pytest.mark.requirement("FC13")
+async def test_fc13_while_the_clock_is_behind_nothing_that_expires_is_accepted(
+    gate: Gate, tmp_path: Path
+) -> None:
+    invite = InviteCreate(agent=AGENT, email="fc13@example.test")
+    other = InviteCreate(agent=AGENT, email="fc13b@example.test")
+    made = await gate.admin.call(endpoints.INVITE_CREATE, invite)
+    again = InviteResend(agent=AGENT, invite=made.invite.id)
+
+    def behind(by_ms: int) -> None:
+        later = f"strftime('%s', 'now') * 1000 + {by_ms}"
+        gate.edit(f"UPDATE meta SET value = {later} WHERE key = 'clock_high_water'")  # noqa: S608
+
+    await gate.restart(lambda: behind(3_600_000))
+    with pytest.raises(Refused, match="clock") as refused:
+        await gate.admin.call(endpoints.INVITE_CREATE, other)
+    assert refused.value.body.code == "degraded"
+    with pytest.raises(Refused, match="clock"):
+        await gate.admin.call(endpoints.INVITE_RESEND, again)
+    with pytest.raises(Refused, match="clock"):
+        await gate.admin.call(endpoints.ACCOUNT_LINK, AccountRef(account=invite.email))
+    assert await set_back(gate) == 1
+    await gate.restart(lambda: behind(30_000))
+    assert (await gate.admin.call(endpoints.INVITE_CREATE, other)).invite.email == other.email
+    async with open_state(tmp_path) as state:
+        home, house = house_of(state, mail=False), house_of(state)
+        ann = await home.enrolled_by_link()
+        bare = await house.by_code()
+        await house.enter.sign_in.request_code(ANN, PRELOGIN, IP)
+        code, app_code = await house.mailed(), home.next_code(ann.secret)
+        link = token_of((await home.enter.accounts.link(ADMIN, ANN))[1])
+        state.clock.ms -= 61_000 + 30_000
+        for accepted in (
+            house.enter.sign_in.redeem_code(ANN, code, PRELOGIN, IP, BROWSER),
+            home.enter.sign_in.redeem_link(link, IP, BROWSER),
+            home.enter.sign_in.sign_in_with_totp(ANN, app_code, IP, BROWSER),
+            house.enter.second_factor.check(bare.visitor, app_code, IP, BROWSER),
+            house.enter.joining.show("A" * 64),
+        ):
+            with pytest.raises(ClockBackwards):
+                await accepted
+        assert (await state.kinds())[-1] == "clock.backwards"
+
+
+async def set_back(gate: Gate) -> int:
+    """How often the log says that the clock went back."""
+    ask = AuditList(kind="clock.backwards")
+    return len((await gate.admin.call(endpoints.AUDIT_LIST, ask)).items)
 
 
 @pytest.mark.requirement("FC14")

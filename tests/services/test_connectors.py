@@ -232,7 +232,7 @@ async def test_a_removed_service_takes_its_connections_along(state: State) -> No
     await state.services.remove(ADMIN, "demo", "notes")
     before = await state.recorded()
     await state.services.remove(ADMIN, "demo", "notes", purge=True)
-    assert await state.kinds(before) == ["service.removed", "connection.revoked"]
+    assert await state.kinds(before) == ["connection.revoked", "service.removed"]
     held = await state.held()
     assert held is not None
     assert (held.state, held.pending_ct) == (ConnectionState.REVOKED, None)

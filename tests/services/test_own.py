@@ -22,7 +22,7 @@ ALL = ActivityFilters()
 
 def make_own(state: State) -> Own:
     sessions = ToolSessions(
-        state.db, state.desk.journal, state.clock, CountedIds(state.clock), lambda data: data
+        state.db, state.desk.journal, state.clock, CountedIds(state.clock), lambda data: (data,)
     )
     return Own(state.db, sessions, state.files)
 

@@ -17,7 +17,7 @@ def status_of(state: State, metrics: Metrics | None = None) -> Status:
     sources = StatusSources(
         snapshots=state.snapshots,
         wal=Wal(state.db, state.clock),
-        keyring=KeyringStatus(state.db, state.keyring),
+        keyring=KeyringStatus(state.db, state.keyring, state.clock),
         metrics=metrics or Metrics(),
         settings=SETTINGS,
     )

@@ -79,15 +79,17 @@ def test_free_space_is_that_of_the_file_system(path: Path) -> None:
 
 def test_the_owner_may_open_the_file(path: Path) -> None:
     files.prepare(path)
-    files.become_owner(path)
+    with files.as_owner(path):
+        assert path.exists()
 
 
 def _as_user(uid: int, path: Path) -> subprocess.CompletedProcess[str]:
-    """Runs `become_owner` in a process that is `uid`, and prints who it is then."""
+    """Runs `as_owner` in a process that is `uid`, and prints who it is then."""
     code = (
         "import os, sys; from pathlib import Path; from wicketd.storage import files\n"
         f"os.setuid({uid})\n"
-        "files.become_owner(Path(sys.argv[1])); print(os.geteuid(), os.getegid())"
+        "with files.as_owner(Path(sys.argv[1])): print(os.geteuid(), os.getegid())\n"
+        "print(os.geteuid(), os.getegid())"
     )
     root = str(Path(__file__).parents[2])
     return subprocess.run(
@@ -100,16 +102,21 @@ def _as_user(uid: int, path: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to change the user")
-def test_root_becomes_the_owner_of_the_file(path: Path) -> None:
+def test_root_acts_as_the_owner_of_the_file_and_is_root_again(path: Path) -> None:
     files.prepare(path)
     os.chown(path, 12345, 12346)
     result = _as_user(0, path)
-    assert result.stdout.split() == ["12345", "12346"]
+    assert result.stdout.splitlines() == ["12345 12346", "0 0"]
 
 
 def test_another_user_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files.prepare(path)
     stranger = path.stat().st_uid + 1
     monkeypatch.setattr(os, "geteuid", lambda: stranger)
-    with pytest.raises(Forbidden, match="belongs to user"):
-        files.become_owner(path)
+    with pytest.raises(Forbidden, match="belongs to user"), files.as_owner(path):
+        pytest.fail("a stranger came in")
+
+
+def test_a_missing_file_has_no_owner_to_act_as(path: Path) -> None:
+    with pytest.raises(StorageBroken), files.as_owner(path):
+        pytest.fail("nobody is its owner")

@@ -28,6 +28,7 @@ from wicketd.domain.agents import AgentStatus
 from wicketd.domain.catalogue import ServiceState, Tier, TierSource, ToolStatus, UpstreamEra
 from wicketd.domain.connections import ConnectionState
 from wicketd.domain.ids import (
+    ConnectionId,
     InviteId,
     PolicyId,
     PolicyRevision,
@@ -50,12 +51,14 @@ from wicketd.storage import (
     invites,
     key_usage,
     keys,
+    kid_rows,
     members,
     meta,
     migrate,
     oauth_flows,
     policies,
     refresh_intents,
+    rewraps,
     second_factors,
     services,
     sessions,
@@ -64,7 +67,9 @@ from wicketd.storage import (
 )
 from wicketd.storage.app_credentials import StoredApp
 from wicketd.storage.audit import AuditFilters, AuditTable
+from wicketd.storage.rewraps import ConnectionRef, SealedApp, SealedArguments, SealedTotp
 
+REF = ConnectionRef(ConnectionId("c"), AGENT, MEMBER)
 _READS: dict[str, Query[Any]] = {
     "agents.by_key_or_id": agents.by_key_or_id("demo"),
     "members.by_id": members.by_id(AGENT, "ann"),
@@ -87,6 +92,10 @@ _READS: dict[str, Query[Any]] = {
     "connections.ids_of_account": connections.ids_of_account(AGENT, ACCOUNT),
     "connections.pending_since_before": connections.pending_since_before(AT),
     "refresh_intents.of_connection": refresh_intents.of_connection(connection()),
+    "rewraps.connections": rewraps.connections("k2", "0", 100),
+    "rewraps.totps": rewraps.totps("k2", "0", 100),
+    "rewraps.apps": rewraps.apps("k2", "0", 100),
+    "rewraps.revisions": rewraps.revisions("k2", "a/0", 100),
     "policies.current": policies.current(AGENT),
     "policies.current_of": policies.current_of(AGENT, "p"),
     "policies.key_in_use": policies.key_in_use(AGENT, "p"),
@@ -222,6 +231,11 @@ _WRITES: dict[str, Statement] = {
     "oauth_flows.take": oauth_flows.take(oauth_flow(), None, AT),
     "oauth_flows.keep_tokens": oauth_flows.keep_tokens(oauth_flow(), None),
     "oauth_flows.delete": oauth_flows.delete(oauth_flow()),
+    "rewraps.put_sealed": rewraps.put_sealed(REF, b"", b"", "k2"),
+    "rewraps.put_pending": rewraps.put_pending(REF, b"", b"", "k2"),
+    "rewraps.put_totp": rewraps.put_totp(SealedTotp(ACCOUNT, b""), b"", "k2"),
+    "rewraps.put_app": rewraps.put_app(SealedApp(SERVICE, AGENT, "notes", b"", 1), b"", "k2"),
+    "rewraps.put_arguments": rewraps.put_arguments(SealedArguments("c", "a", "m", b""), b"", "k2"),
     "app_credentials.put": app_credentials.put(
         StoredApp(SERVICE, AGENT, None, None, None, None, None)
     ),
@@ -238,6 +252,10 @@ _WHOLE_BY_NATURE = {
     "invites.of_agent": "an administrator's list; a few rows per member",
     "meta.named_kids": "at start, over tables without growth",
     "refresh_intents.in_doubt": "at start; a row a refresh whose answer is unknown",
+    "kid_rows.all": "an administrator's look at the keyring, and the retirement of a key",
+    "kid_rows.codes_of": "at the retirement of a key, on the host",
+    "keys.active_under": "at the retirement of a key, on the host",
+    "rewraps.arguments": "once after a rotation, from a primary key on, a hundred a batch",
 }
 """Reads of whole tables, and why they may."""
 
@@ -318,9 +336,11 @@ def test_every_query_of_the_repositories_is_listed_here() -> None:
         invites,
         key_usage,
         keys,
+        kid_rows,
         members,
         meta,
         policies,
+        rewraps,
         second_factors,
         services,
         sessions,

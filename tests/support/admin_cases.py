@@ -30,6 +30,7 @@ from wicketd.domain.sessions import ToolSession
 from wicketd.storage import members as member_rows
 from wicketd.storage import sessions as session_rows
 from wicketd.storage import web_sessions as web_session_rows
+from wicketd.vault.secret import Secret
 
 FORBID: Final = "forbid (principal, action, resource);"
 REF: Final = members.MemberRef(agent="demo", member="bob")
@@ -215,6 +216,41 @@ async def signed_in(there: Administered) -> accounts.SessionRef:
 
 
 AT_P: Final = policies.PolicyRef(agent="demo", policy="nothing")
+PINNED: Final = """
+key = "pinned"
+name = "Pinned"
+transport = { kind = "streamable-http", url = "https://pinned.example.test/mcp" }
+credential = { kind = "oauth" }
+[oauth]
+issuer = "https://as.example.test"
+registration = "pre"
+authorization_endpoint = "https://as.example.test/authorize"
+token_endpoint = "https://as.example.test/token"
+pkce = "unadvertised"
+"""
+AT_PINNED: Final = services.ServiceRef(agent="demo", service="pinned")
+
+
+async def pinned(there: Administered) -> None:
+    """A service with a sign-in at a provider that no test ever reaches."""
+    there.state.connectors["pinned"] = PINNED
+    there.state.files.put(there.state.catalogue())
+    await there.state.service(key="pinned")
+
+
+async def with_app(there: Administered) -> None:
+    """The same with the app of an admin."""
+    await pinned(there)
+    rev = await of_pinned(there)
+    secret = Secret(b"s3cret")
+    await there.state.flows.apps.put(ADMIN, "demo", "pinned", "client", secret, expected=rev)
+
+
+async def of_pinned(there: Administered) -> int:
+    """The revision of that service."""
+    return (await there.state.services.get("demo", "pinned")).service.rev
+
+
 AT_S: Final = services.ServiceRef(agent="demo", service="notes")
 AT_SESSION: Final = sessions_wire.SessionRef(agent="demo", session=SESSION)
 
@@ -337,6 +373,18 @@ CASES: Final[dict[str, Case]] = {
     "connection.set": Case(
         connections.ConnectionSet(agent="demo", member="bob", service="notes", token="t"),
         audit=("connection.pending",),
+    ),
+    "service.credentials": Case(
+        services.CredentialsPut(
+            agent="demo", service="pinned", client_id="client", client_secret="s3cret"
+        ),
+        pinned,
+        of_pinned,
+        ("service.credentials_set",),
+    ),
+    "service.credentials_clear": Case(AT_PINNED, with_app, audit=("service.credentials_cleared",)),
+    "connection.oauth": Case(
+        connections.ConnectionSignIn(agent="demo", member="bob", service="pinned"), with_app
     ),
     "connection.discard": Case(
         connections.ConnectionRef(agent="demo", member="bob", service="notes"),

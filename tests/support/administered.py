@@ -71,13 +71,13 @@ def use_cases(state: State) -> UseCases:
     sources = StatusSources(
         snapshots=state.snapshots,
         wal=Wal(state.db, state.clock),
-        keyring=KeyringStatus(state.db, state.keyring),
+        keyring=KeyringStatus(state.db, state.keyring, state.clock),
         metrics=Metrics(),
         settings=Settings(file=None, mcp_url=MCP_URL, items=()),
     )
     enter = house_of(state, mail=False).enter
     sessions = ToolSessions(
-        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: data[:32]
+        state.db, desk.journal, state.clock, CountedIds(state.clock), lambda data: (data[:32],)
     )
     notary = Notary(lambda epoch, size, root: f"{epoch} {size} {root.hex()}\n", lambda _: None)
     log = AuditLog(desk, notary, {"jsonl": RawLines(), "csv": RawLines()})
@@ -89,6 +89,8 @@ def use_cases(state: State) -> UseCases:
         keys=state.keys,
         services=state.services,
         connections=state.connections,
+        apps=state.flows.apps,
+        flows=state.flows,
         policies=state.policies,
         simulations=Simulations(desk, rehearsals_over(state), log),
         sessions=sessions,

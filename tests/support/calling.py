@@ -132,7 +132,7 @@ def sessions_over(state: State) -> ToolSessions:
         desk.journal,
         state.clock,
         desk.ids,
-        lambda data: state.sealer.digest("tool-session", data),
+        lambda data: state.sealer.digests("tool-session", data).values(),
     )
 
 

@@ -75,6 +75,7 @@ class House:
     enter: Entrance
     outbox: Outbox
     background: Background
+    random: CountedRandom
 
     async def mailed(self) -> str:
         """The code of the newest letter, once it is delivered."""
@@ -143,10 +144,9 @@ def house_of(
     outbox, background = Outbox(), Background()
     sender = (mailer or outbox) if mail else None
     settings = Settings(URL, sender, FactorRules(require, is_mail_off=not mail))
-    made = entrance(
-        state.desk, state.sealer, CountedRandom(b"mail" if mail else b"links"), background, settings
-    )
-    return House(state, made, outbox, background)
+    random = CountedRandom(b"mail" if mail else b"links")
+    made = entrance(state.desk, state.sealer, random, background, settings)
+    return House(state, made, outbox, background, random)
 
 
 def token_of(url: Secret) -> str:

@@ -36,6 +36,7 @@ from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
+from wicketd.services.enabling import ServiceSettings
 from wicketd.services.events import Events
 from wicketd.services.issuers import Issuers
 from wicketd.services.keys import KeyMint, Keys
@@ -402,7 +403,9 @@ def _assembled(
         refreshing=refreshing,
         http=http,
         tasks=tasks,
-        services=Services(desk, sets, files, upstreams, connected),
+        services=Services(
+            desk, sets, files, upstreams, connected, ServiceSettings(public_url=PUBLIC_URL)
+        ),
         policies=Policies(desk, sets),
         flows=flows,
     )

@@ -221,3 +221,90 @@ def test_the_audit_key_has_its_own_names(tmp_path: Path) -> None:
     assert keyring.load_audit_key(None, {"WICKET_AUDIT_KEY_FD": str(fd)}).kid == "a1"
     with pytest.raises(KeyringInvalid, match="no audit key"):
         keyring.load_audit_key(None, {})
+
+
+class Counted:
+    """Different bytes each time."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def bytes(self, count: int) -> bytes:
+        self.count += 1
+        return self.count.to_bytes(count, "big")
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_new_key_file_is_the_owners_alone_and_overwrites_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "server.keyring"
+    key_file.create(path, data("k1"))
+    assert (path.read_bytes(), mode_of(path)) == (data("k1"), 0o600)
+    with pytest.raises(KeyringInvalid, match="nothing is overwritten"):
+        key_file.create(path, data("k2"))
+    assert path.read_bytes() == data("k1")
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600])
+def test_a_replaced_key_file_keeps_its_mode_and_leaves_nothing_beside_it(
+    tmp_path: Path, mode: int
+) -> None:
+    path = file(tmp_path / "server.keyring", mode=mode)
+    key_file.replace(path, data("k2"), Counted())
+    assert (path.read_bytes(), mode_of(path)) == (data("k2"), mode)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_what_root_writes_belongs_to_whom_it_belonged(tmp_path: Path) -> None:
+    path = file(tmp_path / "server.keyring")
+    os.chown(path, 12345, 12346)
+    key_file.replace(path, data("k2"), Counted())
+    assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
+    os.chown(tmp_path, 12345, 12346)
+    key_file.create(tmp_path / "new", data("k1"))
+    assert (tmp_path / "new").stat().st_uid == 12345
+
+
+@pytest.mark.parametrize("step", ["fsync", "rename"])
+def test_a_replacement_that_fails_leaves_the_old_file_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    path = file(tmp_path / "server.keyring")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(*((os, "fsync", fail) if step == "fsync" else (Path, "rename", fail)))
+    with pytest.raises(KeyringInvalid, match="No space left"):
+        key_file.replace(path, data("k2"), Counted())
+    assert path.read_bytes() == data("k1")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    target = file(tmp_path / "elsewhere")
+    link = tmp_path / "server.keyring"
+    link.symlink_to(target)
+    with pytest.raises(KeyringInvalid):
+        key_file.read_file(link)
+    key_file.replace(link, data("k2"), Counted())
+    assert target.read_bytes() == data("k1")
+    assert not link.is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("content", "is_encrypted"),
+    [
+        (b"k6iUCUh0RJCQyvL8k8q1UyAAAAABAAAADAAAABAAAAC1lFmb\nGsuRYbFBzxbvNuIj\n", True),
+        (data("k1"), False),
+        (b"", False),
+        (b"short", False),
+    ],
+)
+def test_a_credential_that_systemd_encrypted_is_known_by_its_form(
+    content: bytes, is_encrypted: bool
+) -> None:
+    assert key_file.is_encrypted(content) is is_encrypted

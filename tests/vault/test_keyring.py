@@ -1,5 +1,6 @@
 """The keyring: vectors, strict form, what refuses the start; the audit key alike."""
 
+import hashlib
 import re
 
 import msgspec
@@ -227,3 +228,72 @@ def test_a_faulty_audit_key_refuses(data: bytes) -> None:
 
 def test_an_audit_key_prints_no_private_part() -> None:
     assert "Ed25519PrivateKey" not in repr(keyring.parse_audit_key(audit_ring()))
+
+
+def test_a_swapped_keyring_gives_the_new_keys_to_whoever_holds_it() -> None:
+    held = keyring.parse(ring(key()), "test").bind(INSTALL_ID)
+    before = held.subkey("k1", "session")
+    file = keyring.parse(ring(key(state="decrypt"), key("k2", text=OTHER), active="k2"), "test")
+    held.swap(file)
+    assert (held.active, held.kids) == ("k2", ("k1", "k2"))
+    assert held.subkey("k1", "session") == before
+    assert held.subkey("k2", "session") != before
+    assert list(held.subkeys("session")) == ["k2", "k1"]
+    assert held.subkeys("session")["k1"] == before
+    held.swap(keyring.parse(ring(key("k2", text=OTHER), active="k2")))
+    with pytest.raises(KeyError):
+        held.subkey("k1", "session")
+
+
+def test_a_rotation_draws_no_key_that_anybody_could_guess() -> None:
+    with pytest.raises(KeyringInvalid, match="pattern"):
+        keyring.rotated(ring(key()), CREATED, Fixed(bytes(32)))
+
+
+class Spread:
+    """Bytes without a pattern, different each time."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def bytes(self, count: int) -> bytes:
+        self._count += 1
+        return hashlib.shake_256(bytes([self._count])).digest(count)
+
+
+def test_a_rotated_keyring_reads_what_the_one_before_wrote() -> None:
+    data, kid = keyring.rotated(ring(key()), CREATED, Spread())
+    before, after = keyring.parse(ring(key())), keyring.parse(data)
+    assert (after.active, tuple(after.roots)) == (kid, ("k1", "k2"))
+    assert after.roots["k1"] == before.roots["k1"]
+    assert after.roots["k2"] != before.roots["k1"]
+
+
+def test_a_new_key_never_has_the_name_of_one_that_was_retired_before_it() -> None:
+    data, spread = ring(key("k7"), key("old", state="decrypt", text=OTHER), active="k7"), Spread()
+    data, kid = keyring.rotated(data, CREATED, spread)
+    assert kid == "k8"
+    data, kid = keyring.rotated(keyring.without(data, "old"), CREATED, spread)
+    assert kid == "k9"
+
+
+def test_a_full_keyring_takes_no_key() -> None:
+    data, spread = ring(key()), Spread()
+    for _ in range(keyring.MAX_KEYS - 1):
+        data, _ = keyring.rotated(data, CREATED, spread)
+    with pytest.raises(KeyringInvalid, match="takes no more"):
+        keyring.rotated(data, CREATED, spread)
+
+
+def test_a_key_leaves_the_ring_alone() -> None:
+    data, _ = keyring.rotated(ring(key()), CREATED, Spread())
+    left = keyring.parse(keyring.without(data, "k1"))
+    assert tuple(left.roots) == ("k2",)
+    assert left.roots["k2"] == keyring.parse(data).roots["k2"]
+
+
+@pytest.mark.parametrize(("kid", "why"), [("k2", "is the active key"), ("k3", "has no key k3")])
+def test_neither_the_active_key_nor_an_unknown_one_is_taken_away(kid: str, why: str) -> None:
+    data, _ = keyring.rotated(ring(key()), CREATED, Spread())
+    with pytest.raises(KeyringInvalid, match=why):
+        keyring.without(data, kid)

@@ -3,13 +3,15 @@
 from typing import Annotated
 
 import typer
+from msgspec import structs
 
 from wicket_tui.headless.arguments import AgentArg, MemberArg, ServiceArg
 from wicket_tui.headless.command import Shell, command, noun
 from wicket_tui.headless.exits import Exit
-from wicket_tui.headless.output import table
+from wicket_tui.headless.output import note, table
 from wicket_tui.headless.stdin import InputFailed, confirmed, secret
 from wicketd.api import endpoints
+from wicketd.api.text import safe_text
 from wicketd.api.types import connections
 
 app = noun("Connections of members to services.")
@@ -60,6 +62,34 @@ async def discard(
     gone = await shell.call(endpoints.CONNECTION_DISCARD, request)
     shell.done(gone, f"The connection of {member} to {service} is destroyed.")
     return None
+
+
+@command(app, "connect")
+async def connect(shell: Shell, agent: AgentArg, member: MemberArg, service: ServiceArg) -> None:
+    """Connect a local member to a service with a sign-in, without a browser on this host."""
+    request = connections.ConnectionSignIn(agent=agent, member=member, service=service)
+    begun = await shell.call(endpoints.CONNECTION_OAUTH, request)
+    note(
+        "Open this address in any browser within ten minutes and sign in:\n\n"
+        f"{safe_text(begun.url or '', limit=8_192)}\n\n"
+        "The provider then sends the browser to an address that may not open: that is all right. "
+        "Copy the whole address from the browser's address bar."
+    )
+    finished = await shell.call(
+        endpoints.CONNECTION_OAUTH,
+        structs.replace(request, redirect=secret("Address, or the code in it: ")),
+    )
+    shell.done(finished, _signed_in(agent, member, service, finished))
+
+
+def _signed_in(agent: str, member: str, service: str, done: connections.SignIn) -> str:
+    account = done.account or "an account"
+    scopes = ", ".join(done.scopes) or "none"
+    said = f"{member} is connected to {account} of {service}, scopes: {scopes}."
+    if done.state != "pending":
+        return said
+    until = done.pending_expires_at or "its deadline"
+    return f"{said} Usable once there is a key, until {until}: wicket key issue {agent} {member}"
 
 
 def _next(agent: str, member: str, service: str, kept: connections.Connection) -> str:

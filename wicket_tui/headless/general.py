@@ -63,8 +63,14 @@ async def config(shell: Shell) -> None:
 async def keyring(shell: Shell) -> None:
     """Rows and encryptions per key of the keyring."""
     found = await shell.call(endpoints.KEYRING, Empty())
-    rows = [(use.kid, use.state, use.rows, use.encryptions) for use in found.keys]
-    shell.show(found, table(("kid", "state", "rows", "encryptions"), rows))
+    rows = [
+        (use.kid, use.state, use.rows, use.verifiers, use.to_rewrap, use.encryptions)
+        for use in found.keys
+    ]
+    columns = ("kid", "state", "rows", "verifiers", "to re-wrap", "encryptions")
+    total = found.rewrapped + found.to_rewrap
+    progress = f"{found.rewrapped} of {total} rows are under the active key {found.active}."
+    shell.show(found, f"{table(columns, rows)}\n{progress}")
 
 
 async def stats(

@@ -158,6 +158,35 @@ async def ack(shell: Shell, agent: AgentArg, service: ServiceArg, tool: ToolArg)
     return None
 
 
+@command(app, "credentials")
+async def credentials(
+    shell: Shell,
+    agent: AgentArg,
+    service: ServiceArg,
+    *,
+    client_id: Annotated[str, typer.Option("--client-id", help="The app's client id.")],
+) -> None:
+    """Store the OAuth app of a service; its secret comes on stdin and is never shown again."""
+    ref = services.ServiceRef(agent=agent, service=service)
+    current = await shell.call(endpoints.SERVICE_SHOW, ref)
+    request = services.CredentialsPut(
+        agent=agent, service=service, client_id=client_id, client_secret=secret("Client secret: ")
+    )
+    kept = await shell.call(endpoints.SERVICE_CREDENTIALS, request, match=current.rev)
+    shell.done(kept, f"The app credentials of {service} are sealed. Members can connect now.")
+
+
+@command(app, "credentials-clear")
+async def credentials_clear(shell: Shell, agent: AgentArg, service: ServiceArg) -> Exit | None:
+    """Destroy the OAuth app of a service: nobody can sign in until there is another one."""
+    if not confirmed(f"Destroy the app credentials of {service} on {agent}?", yes=shell.yes):
+        return Exit.FAILED
+    request = services.ServiceRef(agent=agent, service=service)
+    gone = await shell.call(endpoints.SERVICE_CREDENTIALS_CLEAR, request)
+    shell.done(gone, f"The app credentials of {service} are destroyed.")
+    return None
+
+
 def _summary(service: services.Service) -> str:
     return facts(
         (
@@ -172,6 +201,7 @@ def _summary(service: services.Service) -> str:
             ("connections", service.connections),
             ("discovered", service.discovered_at),
             ("callback", service.callback_url),
+            ("app secret set", service.secret_set_at),
             ("last error", service.last_error),
             ("rev", service.rev),
         )

@@ -8,6 +8,7 @@ from wicketd.domain.actor import Actor
 from wicketd.domain.ports import Clock
 from wicketd.services.accounts import Accounts
 from wicketd.services.agents import Agents
+from wicketd.services.app_credentials import AppCredentials
 from wicketd.services.audit import AuditLog
 from wicketd.services.connections import Connections
 from wicketd.services.connectors import Services
@@ -15,6 +16,7 @@ from wicketd.services.events import Events
 from wicketd.services.invites import Invites
 from wicketd.services.keys import Keys
 from wicketd.services.members import Members
+from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.policies import Policies
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
@@ -34,6 +36,8 @@ class UseCases:
     keys: Keys
     services: Services
     connections: Connections
+    apps: AppCredentials
+    flows: OAuthFlows
     policies: Policies
     simulations: Simulations
     sessions: ToolSessions

@@ -127,6 +127,16 @@ SERVICE_DISCOVER: Final = Endpoint(
     response=services.Discovered, permission="write", command="service discover",
     audit=("service.discovered", "tool.added", "tool.changed", "tool.removed"),
     summary="List the server's tools now, with a one-off token if it wants one.")
+SERVICE_CREDENTIALS: Final = Endpoint(
+    name="service.credentials", method="PUT", path=_S + "/credentials",
+    request=services.CredentialsPut, response=services.CredentialsKept, permission="write",
+    match="rev", audit=("service.credentials_set",), command="service credentials",
+    summary="Store the OAuth app of a service, sealed; nothing ever returns it.")
+SERVICE_CREDENTIALS_CLEAR: Final = Endpoint(
+    name="service.credentials_clear", method="DELETE", path=_S + "/credentials",
+    request=services.ServiceRef, response=Nothing, permission="write",
+    audit=("service.credentials_cleared",), command="service credentials-clear",
+    summary="Destroy the OAuth app of a service.")
 TOOL_TIER: Final = Endpoint(
     name="service.tier", method="PUT", path=_S + "/tools/{tool}/tier", request=services.TierSet,
     response=services.Tool, permission="write", match="rev", audit=("tool.tier_set",),
@@ -249,6 +259,13 @@ ACCOUNT_LINK: Final = Endpoint(
     response=accounts.AccountLink, permission="write", audit=("account.link_created",
     "account.link_voided"), command="account link",
     summary="Make a single-use sign-in link, where no mail is sent.")
+
+CONNECTION_OAUTH: Final = Endpoint(
+    name="connection.oauth", method="POST", path=_M + "/connections/{service}/oauth",
+    request=connections.ConnectionSignIn, response=connections.SignIn, permission="write",
+    audit=("service.credentials_set", "connection.pending", "connection.sealed"),
+    command="connection connect",
+    summary="Begin a local member's sign-in, then finish it with the pasted redirect.")
 
 SESSION_LIST: Final = Endpoint(
     name="session.list", method="GET", path=_A + "/sessions", request=sessions.SessionList,

@@ -254,6 +254,9 @@ class Service:
     last_error: str | None
     created_at: int
     rev: Revision
+    has_app: bool = False
+    """There is a client for sign-ins; `storage.app_credentials` alone writes it."""
+    secret_set_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,15 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """What one key of the keyring seals: rows by table, encryptions by purpose."""
+    """What one key of the keyring holds: rows by table, encryptions by purpose.
+
+    `to_rewrap`: rows that the daemon still writes anew under the active key; `verifiers`: values
+    that move when their owner next uses them.
+    """
 
     kid: str
     is_active: bool
     rows: Mapping[str, int]
     encryptions: Mapping[str, int]
+    to_rewrap: int = 0
+    verifiers: int = 0

@@ -39,10 +39,14 @@ class Proof(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`proof`: the code was right. `locked_until`: codes are not looked at before."""
+    """`proof`: the code was right. `locked_until`: codes are not looked at before.
+
+    `is_counted`: the code was looked at and wrong; a code that meets a lock is neither.
+    """
 
     proof: Proof | None = None
     locked_until: int | None = None
+    is_counted: bool = False
 
     def require(self) -> Proof:
         """The proof of a right code.
@@ -98,7 +102,7 @@ class Authenticator:
             return Verdict(proof)
         until = lock_until(row.failures + 1, now_ms, is_doubling=self._is_only_proof)
         tx.run(second_factors.fail(account.id, until))
-        return Verdict(locked_until=until)
+        return Verdict(locked_until=until, is_counted=True)
 
     def prove_nobody(self, tx: Tx, typed: str, now_ms: int) -> Verdict:
         """The same work for an address that proves nothing, so that it takes as long."""
@@ -107,7 +111,7 @@ class Authenticator:
         totp.accepted_step(self._nobodys, typed.strip(), now_ms, None)
         self._backup_code(tx, nobody, typed, now_ms)
         tx.run(second_factors.fail(nobody, None))
-        return Verdict()
+        return Verdict(is_counted=True)
 
     def begin(self, tx: Tx, account_id: AccountId) -> Secret | None:
         """Stores a new secret that awaits its first code; None when one is enrolled."""

@@ -16,8 +16,9 @@ from wicketd.domain.agents import AgentStatus
 from wicketd.domain.audit import Entry
 from wicketd.domain.calls import Caller, FrontRequest, Refusal, RefusalKind
 from wicketd.domain.ids import AgentId, MemberId
-from wicketd.domain.members import MemberState
+from wicketd.domain.members import MemberKey, MemberState
 from wicketd.domain.ports import Clock, Database, Journal
+from wicketd.domain.secret import SecretBytes
 from wicketd.storage import keys as rows
 from wicketd.vault import member_key
 from wicketd.vault.keyring import Keyring
@@ -54,13 +55,20 @@ class Callers:
     """Identifies callers, throttles failures, hands out rate tokens and counts calls in flight."""
 
     def __init__(
-        self, db: Database, journal: Journal, keyring: Keyring, clock: Clock, limits: Limits
+        self,
+        db: Database,
+        journal: Journal,
+        keyring: Keyring,
+        clock: Clock,
+        limits: Limits,
+        used: Callable[[MemberKey, SecretBytes], None] = lambda _key, _secret: None,
     ) -> None:
         self._db = db
         self._journal = journal
         self._keyring = keyring
         self._clock = clock
         self._limits = limits
+        self._used = used
         self._records: dict[str, tuple[float, rows.KeyRecord]] = {}
         self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
@@ -83,6 +91,7 @@ class Callers:
         if not self._verified(parsed, record):
             return self._failed(request.peer_ip, parsed.key_id, RefusalKind.BAD_KEY)
         assert record is not None  # noqa: S101  # _verified is false for a missing record
+        self._used(record.key, parsed.secret)
         member = record.member
         if self._in_flight.get(member.id, 0) >= self._limits.in_flight:
             self._count_refusal("rate.refused", request.peer_ip, parsed.key_id)

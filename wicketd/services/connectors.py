@@ -13,6 +13,7 @@ from wicketd.domain.actor import SYSTEM, Actor
 from wicketd.domain.catalogue import (
     SERVICE_EDGES,
     Connector,
+    CredentialKind,
     Service,
     ServiceState,
     Tier,
@@ -37,14 +38,16 @@ from wicketd.services.enabling import (
     EnableReport,
     Enabling,
     ServiceReport,
+    ServiceSettings,
     Upstreams,
     sign_in_hint,
 )
 from wicketd.services.events import Topic
+from wicketd.services.flow_tools import CALLBACK_PATH
 from wicketd.services.policy_sets import PolicySets
 from wicketd.services.tokens import header_value, placed_header, static_token
 from wicketd.services.transitions import Held, revoke_all
-from wicketd.storage import connections, services
+from wicketd.storage import app_credentials, connections, services
 from wicketd.storage.services import ToolChange
 
 
@@ -58,13 +61,14 @@ class Services:
         files: ConnectorFiles,
         upstreams: Upstreams,
         connected: Connections,
-        name_max: int = 48,
+        settings: ServiceSettings | None = None,
     ) -> None:
         self._desk = desk
+        self._settings = settings or ServiceSettings()
         self._sets = sets
         self._files = files
         self._upstreams = upstreams
-        self._drift = Drift(desk, sets, files, name_max)
+        self._drift = Drift(desk, sets, files, self._settings.name_max)
         self._reloader = CatalogueReload(desk, sets, files, connected)
         self._enabler = Enabler(desk, sets, self._drift, upstreams)
 
@@ -175,7 +179,10 @@ class Services:
             Invalid: `strict_names`, and the server has tools that clients could not name.
             Unhealthy: the agent's set does not verify, or the schema is refused.
         """
-        return await self._enabler.enable(actor, agent, key, Enabling(dry_run, strict_names, allow))
+        how = Enabling(dry_run, strict_names, allow)
+        report = await self._enabler.enable(actor, agent, key, how)
+        shown = replace(report.service, callback_url=self._callback_url(key))
+        return replace(report, service=shown)
 
     async def disable(self, actor: Actor, agent: str, key: str) -> Service:
         """Switches a service off: its tools vanish, calls are refused, connections are kept.
@@ -206,9 +213,9 @@ class Services:
             service = find.service(unit.tx, owner, key)
             rows = unit.tx.all(connections.of_agent_with_service(owner.id))
             held = [Held(row, name) for row, name in rows if row.service_id == service.id]
-            after = _move(unit, service, "remove")
-            revoke_all(unit, held)
-            return after
+            revoke_all(unit, held)  # first: providers are told with the app's own credentials
+            unit.tx.run(app_credentials.destroy(owner.id, service.id))
+            return _move(unit, service, "remove")
 
         gone = await self._switch(actor, agent, work)
         self._desk.rows.forget()
@@ -313,7 +320,14 @@ class Services:
         self, service: Service, tools: Sequence[Tool], held: Sequence[Connection]
     ) -> ServiceReport:
         own = tuple(row for row in held if row.service_id == service.id)
-        return ServiceReport(service, self._files().get(service.key), tuple(tools), own)
+        connector = self._files().get(service.key)
+        return ServiceReport(service, connector, tuple(tools), own, self._callback_url(service.key))
+
+    def _callback_url(self, key: str) -> str | None:
+        connector = self._files().get(key)
+        if connector is None or connector.credential.kind is not CredentialKind.OAUTH:
+            return None
+        return f"{self._settings.public_url}{CALLBACK_PATH}/{key}"
 
     def _tell(self, service: Service) -> None:
         data: JsonObject = {"service": service.key, "state": service.state.value}

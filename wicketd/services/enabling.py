@@ -54,6 +54,17 @@ class Upstreams(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """Values of the configuration.
+
+    `name_max`: longest `service__tool`; `public_url`: where providers send members back.
+    """
+
+    name_max: int = 48
+    public_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceReport:
     """A service with its connector (None: the file is gone), tools and connections."""
 
@@ -61,6 +72,8 @@ class ServiceReport:
     connector: Connector | None
     tools: tuple[Tool, ...]
     connections: tuple[Connection, ...]
+    callback_url: str | None = None
+    """Where its provider sends members back; what an admin registers there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +220,7 @@ class Enabler:
             broken=await self._sets.broken(after),
             baselines=tuple(record.key for record in made),
             baseline_text=made[0].text if made else None,
-            note=asked.note,
+            note=_note(ready.stored, asked),
         )
 
     def _write(self, unit: Unit, ready: _Ready) -> Agent:
@@ -247,6 +260,16 @@ class Enabler:
             created_at=self._desk.clock.now_ms(),
             rev=Revision(1),
         )
+
+
+def _note(stored: Stored, asked: _Asked) -> str | None:
+    """What an admin has to do next, if anything."""
+    connector, service = stored.connector, stored.service
+    if connector.oauth.get("registration") != "pre" or service.has_app:
+        return asked.note
+    command = f"wicket service credentials {stored.agent.key} {service.key} --client-id ID"
+    missing = f'Members cannot connect yet: register an app at its provider, then run "{command}".'
+    return missing if asked.note is None else f"{asked.note} {missing}"
 
 
 def sign_in_hint(owner: Agent, connector: Connector) -> str:

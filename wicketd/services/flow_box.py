@@ -138,7 +138,7 @@ class FlowBox:
         return Contents(
             sealed_ct=ciphertext,
             sealed_suite=int(Suite.DEPOSIT),
-            outer_kid=self._active_kid(),
+            outer_kid=envelope.header(ciphertext).kid,
             sealed_key_id=key.key_id,
             generation=generation,
         )

@@ -4,6 +4,7 @@ Counterpart of `vault.keyring`, which reads the files. Invariant: a wrong keyrin
 before a socket is opened (FC9). Source: security spec, section 1.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,14 @@ from wicketd.vault.keyring import INSTALL_ID_BYTES, AuditKey, Keyring, KeyringFi
 from wicketd.vault.usage import BLOCK, Reservations
 
 _CHECK: Final = "keyring_check:"
-_COUNTED: Final = ("audit-args", "outer-wrap", "pending-token", "totp")
+_COUNTED: Final = (
+    "app-secret",
+    "audit-args",
+    "oauth-flow",
+    "outer-wrap",
+    "pending-token",
+    "totp",
+)
 _KEPT: Final = 32
 """Blocks that each subkey holds ready: more than a second's worth of calls."""
 
@@ -53,36 +61,42 @@ class Installation:
 
         install_id = await db.write(identity)
         ring = keys.ring.bind(install_id)
-        stored = {
-            name.removeprefix(_CHECK): bytes.fromhex(value)
-            for name, value in await db.all(meta.with_prefix(_CHECK))
-        }
-        missing = ring.may_start(stored, await db.all(meta.named_kids()))
+        missing = await check_ring(db, ring)
         newest = await db.one(checkpoints.newest())
         _check_audit_key(keys.audit, newest)
-
-        def note(tx: Tx) -> None:
-            for kid in missing:
-                tx.run(meta.put_once(_CHECK + kid, ring.check_value(kid).hex()))
-
-        await db.write(note)
+        await _note(db, ring, missing)
         home = cls(install_id, ring, keys.audit, Reservations())
         await home.top_up(db)
         return home
 
-    async def top_up(self, db: Database) -> None:
-        """Reserves encryptions ahead, durably, before any is made.
+    async def reload(self, db: Database, file: KeyringFile) -> str:
+        """Takes a changed keyring in while the daemon runs; gives the active kid.
+
+        Encryptions under its active key are reserved before it is in force, and whoever holds the
+        `Keyring` of this installation sees the new keys at once.
+
+        Raises:
+            KeyringInvalid: it is not one for this database; the one in force stays.
+        """
+        ring = file.bind(self.install_id)
+        await _note(db, ring, await check_ring(db, ring))
+        await self.top_up(db, file.active)
+        self.keyring.swap(file)
+        return file.active
+
+    async def top_up(self, db: Database, kid: str | None = None) -> None:
+        """Reserves encryptions ahead, durably, before any is made. `kid` None: the active one's.
 
         Raises:
             KeyExhausted: a subkey has passed its bound; its encryptions refuse.
         """
-        kid = self.keyring.active
+        kid = self.keyring.active if kid is None else kid
         for label in _COUNTED:
             blocks = _KEPT - self.usage.left(kid, label) // BLOCK
             if blocks < _KEPT // 2:
                 continue
 
-            def reserve(tx: Tx, label: str = label, blocks: int = blocks) -> int:
+            def reserve(tx: Tx, kid: str = kid, label: str = label, blocks: int = blocks) -> int:
                 tx.run(key_usage.reserve(kid, label, blocks * BLOCK))
                 used = tx.one(key_usage.of(kid, label))
                 return used.encryptions if used is not None else blocks * BLOCK
@@ -90,6 +104,33 @@ class Installation:
             total = await db.write(reserve)
             for _ in range(blocks):
                 self.usage.grant(kid, label, total)
+
+
+async def check_ring(db: Database, ring: Keyring) -> tuple[str, ...]:
+    """Compares a keyring with the database; gives its kids that have no check value yet.
+
+    Raises:
+        KeyringInvalid: it is not the one of this database, or lacks a key that rows name.
+    """
+    stored = {
+        name.removeprefix(_CHECK): bytes.fromhex(value)
+        for name, value in await db.all(meta.with_prefix(_CHECK))
+    }
+    return ring.may_start(stored, await db.all(meta.named_kids()))
+
+
+def forget_kid(tx: Tx, kid: str) -> None:
+    """Lets go of a retired key: neither its count nor its check value is asked for any more."""
+    tx.run(key_usage.forget(kid))
+    tx.run(meta.delete(_CHECK + kid))
+
+
+async def _note(db: Database, ring: Keyring, kids: Sequence[str]) -> None:
+    def note(tx: Tx) -> None:
+        for kid in kids:
+            tx.run(meta.put_once(_CHECK + kid, ring.check_value(kid).hex()))
+
+    await db.write(note)
 
 
 def _check_audit_key(key: AuditKey, newest: Checkpoint | None) -> None:

@@ -17,6 +17,7 @@ from wicketd.domain.members import Member, MemberState
 from wicketd.oauth import register
 from wicketd.oauth.callback import Parameters
 from wicketd.services import find
+from wicketd.services.app_credentials import AppCredentials
 from wicketd.services.flow_end import FlowEnd
 from wicketd.services.flow_redeem import MAY_CONNECT, Asked, FlowRedeem, Redeemed
 from wicketd.services.flow_start import Consent, FlowStart
@@ -56,6 +57,11 @@ class OAuthFlows:
         self._start = FlowStart(tools)
         self._redeem = FlowRedeem(tools)
         self._end = FlowEnd(tools)
+
+    @property
+    def apps(self) -> AppCredentials:
+        """The app credentials of services, which share the tools of sign-ins."""
+        return AppCredentials(self._tools)
 
     @property
     def deposits(self) -> FlowEnd:

@@ -55,6 +55,28 @@ class RevisionSeal:
             at=unit.desk.clock.now_ms(),
         )
 
+    def rewrapped(self, stored: RevisionRow) -> tuple[str, bytes] | None:
+        """Kid and MAC of the same revision under the active key; None if the old MAC is wrong.
+
+        A revision that somebody edited must not be made good by a rotation.
+        """
+        kid = self._keyring.active
+        if stored.kid not in self._keyring.kids:
+            return None
+        if not hmac.compare_digest(self._mac(stored.kid, stored), stored.mac):
+            return None
+        return kid, self._mac(kid, stored)
+
+    def _mac(self, kid: str, stored: RevisionRow) -> bytes:
+        return revisions.revision_mac(
+            self._keyring.subkey(kid, LABEL),
+            stored.agent_id,
+            stored.revision,
+            stored.manifest.encode(),
+            stored.set_sha256,
+            stored.schema_sha256,
+        )
+
     def holds(self, agent: Agent, records: Sequence[PolicyVersion], stored: RevisionRow) -> bool:
         """Whether `records` are exactly what the agent's current revision sealed."""
         if stored.kid not in self._keyring.kids:

@@ -113,7 +113,7 @@ class SecondFactor:
             account = _fresh(unit.tx, visitor)
             verdict = self._authenticator.prove(unit.tx, account, code, now)
             if verdict.proof is None:
-                self._refused(unit, account, ip)
+                self._note(unit, account, verdict, ip)
                 return verdict
             facts: JsonObject = {"method": verdict.proof.value, "callerIp": ip}
             unit.audit("account.signed_in", account.email, after=facts)
@@ -139,7 +139,7 @@ class SecondFactor:
             account = _fresh(unit.tx, visitor)
             verdict = self._authenticator.prove(unit.tx, account, code, now, app_only=True)
             if verdict.proof is not Proof.TOTP:
-                self._refused(unit, account, ip)
+                self._note(unit, account, verdict, ip)
                 return verdict
             codes = self._authenticator.new_codes(unit.tx, account.id)
             facts: JsonObject = {"backupCodes": len(codes), "renewed": True, "callerIp": ip}
@@ -158,7 +158,10 @@ class SecondFactor:
             unit, Visitor(account, visitor.session), mfa=True, ip=ip, agent=user_agent
         )
 
-    def _refused(self, unit: Unit, account: Account, ip: str) -> None:
+    def _note(self, unit: Unit, account: Account, verdict: Verdict, ip: str) -> None:
+        """Records a wrong code; those that meet a lock would only fill the log."""
+        if not verdict.is_counted:
+            return
         fields: JsonObject = {
             "accountId": account.id,
             "target": account.email,

@@ -6,7 +6,7 @@ Counterpart: `services.calls`, which resolves, counts and persists around one de
 Source: product spec, section 7.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -37,7 +37,8 @@ _UNNAMED: Final = frozenset({_KEY_SOURCE, "fingerprint"})
 class ToolSessions:
     """Resolves, counts, persists, resets and expires tool sessions.
 
-    `mac`: keyed MAC under the `tool-session` label; ids of members and keys never mix behind it.
+    `macs`: keyed MACs under the `tool-session` label, one a server key, the active one's first; ids
+    of members and keys never mix behind them.
     """
 
     def __init__(
@@ -46,18 +47,20 @@ class ToolSessions:
         journal: Journal,
         clock: Clock,
         ids: Ids,
-        mac: Callable[[bytes], bytes],
+        macs: Callable[[bytes], Iterable[bytes]],
     ) -> None:
         self._db = db
         self._journal = journal
         self._clock = clock
         self._ids = ids
-        self._mac = mac
+        self._macs = macs
         self._by_mac: dict[bytes, ToolSession] = {}
         self._by_id: dict[ToolSessionId, ToolSession] = {}
         self._unsaved: set[ToolSessionId] = set()
         self._expired: dict[ToolSessionId, ToolSession] = {}
         """New session to the one it follows, which no sweep had ended yet."""
+        self._moved: set[ToolSessionId] = set()
+        """Found under an older server key's MAC, and not yet stored under the active one's."""
 
     async def load(self) -> None:
         """Takes over the sessions that were active when the daemon stopped, with their counts."""
@@ -70,8 +73,8 @@ class ToolSessions:
     def resolve(self, call: Call) -> ToolSession:
         """The session this call belongs to; a new one starts with zero counters."""
         candidate = _candidate(call)
-        mac = self._mac(_identity(call, candidate))
-        session = self._by_mac.get(mac)
+        mac, *older = self._macs(_identity(call, candidate))
+        session = self._by_mac.get(mac) or self._of_older_key(mac, older)
         if session is not None and call.at_ms - session.last_activity_at <= IDLE_MS:
             return session
         started = self._start(call, candidate, mac)
@@ -96,6 +99,8 @@ class ToolSessions:
                 self._write_end(tx, expired, SessionEnd.INACTIVITY, SYSTEM)
             if tx.run(rows.insert(session)) == 1:
                 self._journal.append(tx, _started(session))
+        if session.id in self._moved:
+            tx.run(rows.set_mac(session.id, session.external_mac))
         denied = int(decision.reason in COUNTED_DENIALS)
         tx.fold(("session", session.id), (1, denied), rows.fold_session(call.at_ms))
         for kind, name in _counted(call, decision):
@@ -104,6 +109,7 @@ class ToolSessions:
     def saved(self, session: ToolSession) -> None:
         """The transaction that inserted the session is durable."""
         self._unsaved.discard(session.id)
+        self._moved.discard(session.id)
         self._expired.pop(session.id, None)
 
     async def list(self, agent: Agent, *, active: bool | None = None) -> Sequence[ToolSession]:
@@ -176,6 +182,17 @@ class ToolSessions:
             _counts_of(stored, kind)[name] = count
         return stored
 
+    def _of_older_key(self, mac: bytes, older: Iterable[bytes]) -> ToolSession | None:
+        """A rotation of the server key resets no counter: the session goes on under the new MAC."""
+        for old in older:
+            session = self._by_mac.pop(old, None)
+            if session is not None:
+                session.external_mac = mac
+                self._by_mac[mac] = session
+                self._moved.add(session.id)
+                return session
+        return None
+
     def _start(self, call: Call, candidate: SessionCandidate, mac: bytes) -> ToolSession:
         caller = call.caller
         session = ToolSession(
@@ -205,6 +222,7 @@ class ToolSessions:
     def _forget(self, session: ToolSession) -> None:
         self._by_id.pop(session.id, None)
         self._unsaved.discard(session.id)
+        self._moved.discard(session.id)
         self._expired.pop(session.id, None)
         if self._by_mac.get(session.external_mac) is session:
             del self._by_mac[session.external_mac]

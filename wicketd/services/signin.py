@@ -6,7 +6,7 @@ Source: security specification, section 7; product specification, section 8 (P16
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from wicketd.domain import codes
@@ -219,7 +219,8 @@ class SignIn:
             else:
                 verdict = self._doors.authenticator.prove(unit.tx, account, code, now)
             if account is None or verdict.proof is None:
-                self._refused(unit.tx, address, "wrong_second_factor", ip)
+                if verdict.is_counted:
+                    self._refused(unit.tx, address, "wrong_second_factor", ip)
                 return verdict
             return self._enter(unit, account, verdict.proof, ip, user_agent, mfa_at=now)
 
@@ -282,9 +283,11 @@ class SignIn:
         return _Missed(MAX_ATTEMPTS - row.attempts - 1)
 
     def _judge_nobody(self, tx: Tx, address: str, code: str, now: int) -> Verdict:
-        self._doors.authenticator.prove_nobody(tx, code, now)
         locked = self._decoys.locked_until(address, now)
-        return Verdict(locked_until=locked or self._decoys.fail(address, now))
+        if locked is not None:
+            return Verdict(locked_until=locked)
+        counted = self._doors.authenticator.prove_nobody(tx, code, now)
+        return replace(counted, locked_until=self._decoys.fail(address, now))
 
     def _enter(
         self,

@@ -6,7 +6,7 @@ Invariant: a token is plaintext only between these functions and the request it 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -19,8 +19,9 @@ from wicketd.domain.ids import KeyId
 from wicketd.domain.members import MemberKey
 from wicketd.domain.secret import SecretBytes
 from wicketd.services.transitions import Contents, Held
+from wicketd.vault import envelope
 from wicketd.vault.envelope import DecryptFailed, Suite
-from wicketd.vault.places import Place
+from wicketd.vault.places import Place, connection_aad
 from wicketd.vault.sealing import Sealer
 from wicketd.vault.secret import Secret
 
@@ -174,11 +175,34 @@ class TokenBox:
         token = Secret(record.access_token.encode("ascii"))
         return Opened(token, Secret(plain), record, suite is Suite.DEPOSIT)
 
+    def rewrapped(self, held: Held) -> bytes:
+        """The sealed record under the active server key, the member's layer untouched.
+
+        Raises:
+            DecryptFailed: the server's layer does not open in this place, or there is no record.
+        """
+        connection = held.connection
+        if connection.sealed_ct is None:
+            raise DecryptFailed
+        return self._sealer.rewrapped(connection.sealed_ct, _place(held), connection.generation)
+
+    def rewrapped_pending(self, held: Held) -> bytes:
+        """The record of the pending window under the active server key.
+
+        Raises:
+            DecryptFailed: it does not open in this place, or there is none.
+        """
+        ciphertext, expires_at = held.connection.pending_ct, held.connection.pending_expires_at
+        if ciphertext is None or expires_at is None:
+            raise DecryptFailed
+        aad = connection_aad(replace(_place(held), issuer=None), "pending_ct", expires_at)
+        return self._sealer.rewrapped_server("pending-token", aad, ciphertext)
+
     def _sealed(self, ciphertext: bytes, suite: Suite, key_id: KeyId, generation: int) -> Contents:
         return Contents(
             sealed_ct=ciphertext,
             sealed_suite=int(suite),
-            outer_kid=self.active_kid(),
+            outer_kid=envelope.header(ciphertext).kid,
             sealed_key_id=key_id,
             generation=generation,
         )

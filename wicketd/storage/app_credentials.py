@@ -38,6 +38,15 @@ def of_service(agent_id: AgentId, service_id: ServiceId) -> Query[StoredApp]:
     )
 
 
+def destroy(agent_id: AgentId, service_id: ServiceId) -> Statement:
+    """Destroys the app of a service that is removed; no change of its revision."""
+    return Statement(
+        "UPDATE services SET issuer = NULL, client_id = NULL, client_secret_ct = NULL, "
+        "secret_kid = NULL, secret_set_at = NULL WHERE id = ? AND agent_id = ?",
+        (service_id, agent_id),
+    )
+
+
 def put(app: StoredApp) -> Statement:
     """Writes a service's app, or its absence; counts as a change of the service."""
     return Statement(

@@ -6,6 +6,8 @@ Counterpart of `db`, which opens what this module has prepared. Only the owner m
 import fcntl
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -103,25 +105,41 @@ def free_bytes(path: Path) -> int:
     return usage.f_bavail * usage.f_frsize
 
 
-def become_owner(path: Path) -> None:
-    """Makes this process the owner of the database file before it opens it (commands run by root).
+@contextmanager
+def as_owner(path: Path) -> Iterator[None]:
+    """Acts as the owner of a file while the block runs (commands that root runs).
 
     A `-wal` or `-shm` file made by root would lock the daemon out. Source: security spec, 1.
 
     Raises:
-        Forbidden: the process is neither the owner nor root.
+        Forbidden: the process is neither the owner nor root, or may not even look.
+        StorageBroken: there is no such file.
     """
-    owner = path.stat()
+    try:
+        owner = path.stat()
+    except PermissionError as error:
+        message = f"You may not look at {path}."
+        raise Forbidden(message, hint="Run the command as root.") from error
+    except OSError as error:
+        raise broken(path, error) from error
     if os.geteuid() == owner.st_uid:
+        yield
         return
     if os.geteuid() != 0:
         raise Forbidden(
             f"{path} belongs to user {owner.st_uid}, not to you.",
             hint=f"Run the command as its owner: sudo -u '#{owner.st_uid}' wicketd …",
         )
+    group, groups = os.getegid(), os.getgroups()
     os.setgroups([])
-    os.setgid(owner.st_gid)
-    os.setuid(owner.st_uid)
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _narrow(path: Path, mode: int) -> None:

@@ -79,6 +79,15 @@ def active_of(agent_id: AgentId, member_id: MemberId) -> Query[MemberKey]:
     )
 
 
+def active_under(kid: str) -> Query[MemberKey]:
+    """Every active key whose verifier names a server key, for its retirement."""
+    return Query(
+        f"{_SELECT} WHERE srv_kid = ? AND ended_at IS NULL ORDER BY agent_id, created_at, id",
+        (kid,),
+        read,
+    )
+
+
 def insert(key: MemberKey) -> Statement:
     """Adds an active key; `Conflict` when the member has one or the public id is taken."""
     return Statement(

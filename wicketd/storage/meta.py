@@ -45,7 +45,7 @@ def named_kids() -> Query[str]:
     """
     return Query(
         "SELECT kid FROM key_usage "
-        "UNION SELECT srv_kid FROM member_keys "
+        "UNION SELECT srv_kid FROM member_keys WHERE ended_at IS NULL "
         "UNION SELECT pending_kid FROM connections WHERE pending_kid > '' "
         "UNION SELECT outer_kid FROM connections WHERE outer_kid > '' "
         "UNION SELECT secret_kid FROM services WHERE secret_kid IS NOT NULL "

@@ -26,7 +26,7 @@ _COLUMNS: Final = (
     "id, agent_id, key, connector_sha256, state, catalogue, era, era_at, tools_hash, "
     "discovered_at, drift, last_error, created_at, rev"
 )
-_SELECT: Final = f"SELECT {_COLUMNS} FROM services"
+_SELECT: Final = f"SELECT {_COLUMNS}, client_id IS NOT NULL, secret_set_at FROM services"
 _TOOL_COLUMNS: Final = (
     "name, definition, hash, tier, tier_source, override_tier, status, exclude_reason, acked_hash, "
     "first_seen_at, last_seen_at"
@@ -71,6 +71,8 @@ def read(row: Sequence[Any]) -> Service:
         last_error=row[11],
         created_at=row[12],
         rev=Revision(row[13]),
+        has_app=bool(row[14]),
+        secret_set_at=row[15],
     )
 
 

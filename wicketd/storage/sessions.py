@@ -101,6 +101,15 @@ def insert(session: ToolSession) -> Statement:
     )
 
 
+def set_mac(session_id: ToolSessionId, mac: bytes) -> Statement:
+    """Finds the session by another server key's MAC from now on.
+
+    Raises:
+        Conflict: when run, if another active session has the same identity.
+    """
+    return Statement("UPDATE tool_sessions SET external_mac = ? WHERE id = ?", (mac, session_id))
+
+
 def fold_session(at_ms: int) -> Callable[[tuple[object, ...], tuple[int, ...]], Statement]:
     """For `Tx.fold` under the key ("session", id): counts are calls and denials to add."""
 

@@ -1,7 +1,7 @@
-"""Finds and reads key files: sources, file rule, strict decoding. Counterpart: `keyring`.
+"""Finds, reads and writes key files: sources, file rule, strict decoding. Counterpart: `keyring`.
 
-Invariant: the first source that exists is the only one read, and what is wrong with it stops the
-start. Source: security spec, section 1.
+Invariants: the first source that exists is the only one read, and what is wrong with it stops the
+start; a key file is written whole or not at all. Source: security spec, section 1.
 """
 
 import base64
@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NoReturn, TypeVar
+from typing import BinaryIO, Final, NoReturn, TypeVar
 
 import msgspec
 
 from wicketd.domain.errors import KeyringInvalid
+from wicketd.domain.ports import Random
 
 T = TypeVar("T")
 
@@ -28,6 +29,8 @@ _CREDENTIAL_MODE: Final = 0o440
 """How systemd shows a credential that it opens to the unit's user by an ACL: the group bits are the
 ACL's mask, and the file belongs to root and to root's group."""
 _FIRST_FREE_FD: Final = 3
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/\s]+={0,2}\s*")
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _LOOKS_LIKE_FILE: Final = re.compile(r'"(?:A256GCM|Ed25519)"|^\s*\{.*"keys"', re.DOTALL)
 _LOOKS_LIKE_KEY: Final = re.compile(r"\s*(?:[A-Za-z0-9_+/-]{43}=?|[0-9A-Fa-f]{64})\s*")
@@ -115,6 +118,84 @@ def read_file(path: Path, *, is_credential: bool = False) -> bytes:
             return _capped(file.read(MAX_BYTES + 1), str(path))
     finally:
         os.close(fd)
+
+
+def create(path: Path, data: bytes) -> None:
+    """Writes a new key file of mode 0600, whole and durable, or none.
+
+    It belongs to the directory's owner: made by root for a daemon, the daemon must read it.
+
+    Raises:
+        KeyringInvalid: something has this name already, or it cannot be written.
+    """
+    try:
+        descriptor = os.open(path, _NEW, 0o600)
+    except FileExistsError:
+        refuse(f"{path} exists, and nothing is overwritten.", "Name another path.")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            _belong_to(file.fileno(), path.parent.stat())
+            _write_through(file, data)
+        _sync_directory(path.parent)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def replace(path: Path, data: bytes, random: Random) -> None:
+    """Puts `data` in place of a key file at once: a crash leaves the old one or the new one.
+
+    Mode and owner stay. The old file's blocks are not overwritten: storage below keeps copies.
+
+    Raises:
+        KeyringInvalid: it cannot be written; the old file stands.
+    """
+    beside = path.with_name(f".{path.name}.{random.bytes(6).hex()}")
+    try:
+        before = path.stat(follow_symlinks=False)
+        with os.fdopen(os.open(beside, _NEW, 0o600), "wb") as file:
+            _belong_to(file.fileno(), before)
+            os.fchmod(file.fileno(), stat.S_IMODE(before.st_mode))
+            _write_through(file, data)
+        beside.rename(path)
+        _sync_directory(path.parent)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise _unwritable(path, error) from error
+
+
+def _belong_to(descriptor: int, like: os.stat_result) -> None:
+    """Only root may give a file away; whoever else writes owns what it writes."""
+    if os.geteuid() == 0:
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+
+
+def _write_through(file: BinaryIO, data: bytes) -> None:
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> KeyringInvalid:
+    message = f"Cannot write the key file {path}: {error.strerror}."
+    return KeyringInvalid(
+        message, hint="Run the command as the user whom its directory belongs to."
+    )
+
+
+def is_encrypted(data: bytes) -> bool:
+    """Whether a file holds a credential that systemd encrypted: base64 lines, no JSON."""
+    return len(data) > KEY_BYTES and _BASE64.fullmatch(data) is not None
 
 
 def _check_status(path: Path, status: os.stat_result, *, is_credential: bool) -> None:

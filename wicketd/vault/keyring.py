@@ -85,21 +85,41 @@ class _SigningKeys(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 @dataclass(frozen=True, slots=True)
+class _Ring:
+    active: str
+    roots: Mapping[str, Secret]
+    subkeys: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False)
+
+
 class Keyring:
     """Root keys bound to one installation; gives subkeys only.
 
-    `install_id`: 16 random bytes in the database.
+    `install_id`: 16 random bytes in the database. A rotation is taken in by `swap`: one reference
+    is replaced, so whoever holds this object works with the new keys from then on.
     """
 
-    active: str
-    roots: Mapping[str, Secret]
-    install_id: bytes
-    _subkeys: dict[tuple[str, str], bytes] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(self, active: str, roots: Mapping[str, Secret], install_id: bytes) -> None:
+        self._ring = _Ring(active, roots)
+        self.install_id = install_id
+
+    @property
+    def active(self) -> str:
+        """The kid under which everything new is sealed."""
+        return self._ring.active
+
+    @property
+    def roots(self) -> Mapping[str, Secret]:
+        """The root keys by kid."""
+        return self._ring.roots
 
     @property
     def kids(self) -> tuple[str, ...]:
         """Every kid of the ring; the active one is among them."""
-        return tuple(self.roots)
+        return tuple(self._ring.roots)
+
+    def swap(self, file: "KeyringFile") -> None:
+        """Puts another file's keys in place of these. Whoever calls it has checked `may_start`."""
+        self._ring = _Ring(file.active, file.roots)
 
     def subkey(self, kid: str, label: str) -> bytes:
         """K(label) under `kid`: 32 bytes by HKDF-SHA256, derived once.
@@ -108,14 +128,23 @@ class Keyring:
             KeyError: the ring has no such kid.
             ValueError: no such label.
         """
-        known = self._subkeys.get((kid, label))
+        return self._derived(self._ring, kid, label)
+
+    def subkeys(self, label: str) -> dict[str, bytes]:
+        """K(label) under every kid of one and the same ring, the active one first."""
+        ring = self._ring
+        kids = sorted(ring.roots, key=lambda kid: kid != ring.active)
+        return {kid: self._derived(ring, kid, label) for kid in kids}
+
+    def _derived(self, ring: _Ring, kid: str, label: str) -> bytes:
+        known = ring.subkeys.get((kid, label))
         if known is not None:
             return known
         if label not in LABELS:
             raise ValueError("A subkey label must be one of LABELS.")
         info = b"wicket/v1/srv/" + label.encode("ascii")
-        derived = HKDF(SHA256(), 32, self.install_id, info).derive(self.roots[kid].reveal())
-        self._subkeys[kid, label] = derived
+        derived = HKDF(SHA256(), 32, self.install_id, info).derive(ring.roots[kid].reveal())
+        ring.subkeys[kid, label] = derived
         return derived
 
     def check_value(self, kid: str) -> bytes:
@@ -193,7 +222,52 @@ def generate(created_iso: str, random: Random, kid: str = "k1") -> bytes:
     """The JSON of a new keyring with one active key. `created_iso`: `YYYY-MM-DDThh:mm:ssZ`."""
     key = key_file.encode_key(random.bytes(key_file.KEY_BYTES))
     entry = _Key(kid=kid, alg="A256GCM", created=created_iso, state="active", key=key)
-    data = msgspec.json.encode(_Keys(v=1, active=kid, keys=[entry])) + b"\n"
+    return _spelled(_Keys(v=1, active=kid, keys=[entry]))
+
+
+def rotated(data: bytes, created_iso: str, random: Random) -> tuple[bytes, str]:
+    """The JSON of the same keyring with a new active key, and its kid; the others only decrypt.
+
+    Raises:
+        KeyringInvalid: `data` is no good keyring, or it is full.
+    """
+    parse(data)
+    ring = key_file.decode(data, _Keys, "server keyring")
+    if len(ring.keys) == MAX_KEYS:
+        key_file.refuse(
+            f"The keyring holds {MAX_KEYS} keys and takes no more.",
+            'Retire old ones: "wicketd keyring status" shows which are free.',
+        )
+    kid = _next_kid([key.kid for key in ring.keys])
+    older = [msgspec.structs.replace(key, state="decrypt") for key in ring.keys]
+    secret = key_file.encode_key(random.bytes(key_file.KEY_BYTES))
+    new = _Key(kid=kid, alg="A256GCM", created=created_iso, state="active", key=secret)
+    return _spelled(_Keys(v=1, active=kid, keys=[*older, new])), kid
+
+
+def without(data: bytes, kid: str) -> bytes:
+    """The JSON of the same keyring without `kid`.
+
+    Raises:
+        KeyringInvalid: `data` is no good keyring, or `kid` is its active key or none of its keys.
+    """
+    ring = key_file.decode(data, _Keys, "server keyring")
+    if kid == ring.active:
+        key_file.refuse(f"{kid} is the active key.", 'Add another first: "wicketd keyring rotate".')
+    left = [key for key in ring.keys if key.kid != kid]
+    if len(left) == len(ring.keys):
+        key_file.refuse(f"The keyring has no key {kid[:40]}.", 'See "wicketd keyring status".')
+    return _spelled(msgspec.structs.replace(ring, keys=left))
+
+
+def _next_kid(taken: Sequence[str]) -> str:
+    """The number behind the highest `k<number>`: a retired kid may still stand in backups."""
+    numbers = [int(kid[1:]) for kid in taken if re.fullmatch(r"k\d{1,14}", kid)]
+    return f"k{max(numbers, default=0) + 1}"
+
+
+def _spelled(ring: _Keys) -> bytes:
+    data = msgspec.json.encode(ring) + b"\n"
     parse(data)
     return data
 

@@ -89,3 +89,13 @@ def app_aad(service: AppPlace, set_at_ms: int) -> Aad:
         connector=service.connector,
         generation=set_at_ms,
     )
+
+
+def totp_aad(account_id: str) -> Aad:
+    """Of `accounts.totp_ct`."""
+    return Aad("accounts", "totp_ct", account_id)
+
+
+def arguments_aad(call_id: str, agent_id: str, member_id: str) -> Aad:
+    """Of `audit_args.ct`."""
+    return Aad("audit_args", "ct", call_id, agent_id, member_id)

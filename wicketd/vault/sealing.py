@@ -221,7 +221,7 @@ class Sealer:
     def app_secret(self, service: AppPlace, set_at_ms: int, plaintext: bytes) -> tuple[str, bytes]:
         """Seals the secret of a service's OAuth app; gives (kid, envelope). `service`: its row."""
         aad = places.app_aad(service, set_at_ms)
-        return self._keyring.active, self._server(Layer.SERVER, "app-secret", aad, plaintext)
+        return _named(self._server(Layer.SERVER, "app-secret", aad, plaintext))
 
     def open_app_secret(self, service: AppPlace, set_at_ms: int, ciphertext: bytes) -> bytes:
         """Opens the same.
@@ -232,12 +232,21 @@ class Sealer:
         aad = places.app_aad(service, set_at_ms)
         return self._open_server(Layer.SERVER, "app-secret", aad, ciphertext)
 
+    def rewrapped_server(self, label: str, aad: Aad, ciphertext: bytes) -> bytes:
+        """A value under the server's layer alone, in the same place under the active server key.
+
+        Raises:
+            DecryptFailed: it does not open there.
+        """
+        plaintext = self._open_server(Layer.SERVER, label, aad, ciphertext)
+        return self._server(Layer.SERVER, label, aad, plaintext)
+
     def seal_args(
         self, call_id: str, agent_id: str, member_id: str, plaintext: bytes
     ) -> tuple[str, bytes]:
         """Seals recorded arguments and their salt; gives (kid, envelope) for `audit_args`."""
-        aad = Aad("audit_args", "ct", call_id, agent_id, member_id)
-        return self._keyring.active, self._server(Layer.SERVER, "audit-args", aad, plaintext)
+        aad = places.arguments_aad(call_id, agent_id, member_id)
+        return _named(self._server(Layer.SERVER, "audit-args", aad, plaintext))
 
     def open_args(self, call_id: str, agent_id: str, member_id: str, ciphertext: bytes) -> bytes:
         """Opens recorded arguments.
@@ -245,13 +254,13 @@ class Sealer:
         Raises:
             DecryptFailed: they belong to another call, or were altered.
         """
-        aad = Aad("audit_args", "ct", call_id, agent_id, member_id)
+        aad = places.arguments_aad(call_id, agent_id, member_id)
         return self._open_server(Layer.SERVER, "audit-args", aad, ciphertext)
 
     def seal_totp(self, account_id: str, secret: SecretBytes) -> tuple[str, bytes]:
         """Seals a second factor's secret; gives (kid, envelope) for `accounts`."""
-        aad = Aad("accounts", "totp_ct", account_id)
-        return self._keyring.active, self._server(Layer.SERVER, "totp", aad, secret.reveal())
+        aad = places.totp_aad(account_id)
+        return _named(self._server(Layer.SERVER, "totp", aad, secret.reveal()))
 
     def open_totp(self, account_id: str, ciphertext: bytes) -> Secret:
         """Opens a second factor's secret.
@@ -259,7 +268,7 @@ class Sealer:
         Raises:
             DecryptFailed: it belongs to another account, or was altered.
         """
-        aad = Aad("accounts", "totp_ct", account_id)
+        aad = places.totp_aad(account_id)
         return Secret(self._open_server(Layer.SERVER, "totp", aad, ciphertext))
 
     def digest(self, label: str, data: bytes) -> bytes:
@@ -272,8 +281,8 @@ class Sealer:
 
     def digests(self, label: str, data: bytes) -> dict[str, bytes]:
         """The same under every kid: look-ups by MAC may try them all, ciphertexts never do."""
-        keys = self._keyring
-        return {kid: hmac.digest(keys.subkey(kid, label), data, "sha256") for kid in keys.kids}
+        subkeys = self._keyring.subkeys(label)
+        return {kid: hmac.digest(subkey, data, "sha256") for kid, subkey in subkeys.items()}
 
     def _outer(self, inner: bytes, place: Place, generation: int) -> bytes:
         return self._server(
@@ -337,6 +346,11 @@ class Sealer:
 
     def _nonce(self) -> bytes:
         return self._random.bytes(envelope.NONCE_BYTES)
+
+
+def _named(ciphertext: bytes) -> tuple[str, bytes]:
+    """The kid is read off the envelope: a rotation in between must not tell the two apart."""
+    return envelope.header(ciphertext).kid, ciphertext
 
 
 def _key_id(place: Place) -> KeyId:

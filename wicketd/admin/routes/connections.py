@@ -39,8 +39,24 @@ async def discard(uses: UseCases, ask: Ask[wire.ConnectionRef]) -> Nothing:
     return Nothing()
 
 
+async def sign_in(uses: UseCases, ask: Ask[wire.ConnectionSignIn]) -> wire.SignIn:
+    """A local member's sign-in is begun, or finished with what the browser was sent to."""
+    asked = ask.request
+    where = (asked.agent, asked.member, asked.service)
+    if asked.redirect is None:
+        return wire.SignIn(url=await uses.flows.start_for(ask.actor, *where))
+    done = await uses.flows.finish_for(ask.actor, *where, asked.redirect)
+    return wire.SignIn(
+        account=done.account_label,
+        scopes=done.scopes,
+        state=done.state.value,
+        pending_expires_at=mapping.iso_or_none(done.pending_expires_at),
+    )
+
+
 HANDLERS: Final[Handlers] = {
     "connection.list": list_,
     "connection.set": set_,
     "connection.discard": discard,
+    "connection.oauth": sign_in,
 }

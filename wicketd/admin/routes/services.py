@@ -3,6 +3,7 @@
 from typing import Final
 
 from wicketd.admin import catalogue_mapping as mapping
+from wicketd.admin import mapping as facts
 from wicketd.admin.paging import page
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import services as wire
@@ -10,6 +11,7 @@ from wicketd.api.types.listing import Empty, Nothing, Page
 from wicketd.domain.catalogue import Tier
 from wicketd.domain.errors import NotFound
 from wicketd.services.baselines import Allow
+from wicketd.vault.secret import Secret
 
 
 async def catalogue(uses: UseCases, ask: Ask[wire.CatalogueList]) -> Page[wire.Connector]:
@@ -99,6 +101,26 @@ async def ack(uses: UseCases, ask: Ask[wire.Ack]) -> wire.Tool:
     return mapping.tool(await uses.services.ack(ask.actor, *where, asked.hash))
 
 
+async def credentials(uses: UseCases, ask: Ask[wire.CredentialsPut]) -> wire.CredentialsKept:
+    """A service's OAuth app is stored."""
+    asked = ask.request
+    kept = await uses.apps.put(
+        ask.actor,
+        asked.agent,
+        asked.service,
+        asked.client_id,
+        Secret(asked.client_secret.encode()),
+        expected=ask.expected,
+    )
+    return wire.CredentialsKept(set_at=facts.iso(kept.set_at), kid=kept.kid)
+
+
+async def clear_credentials(uses: UseCases, ask: Ask[wire.ServiceRef]) -> Nothing:
+    """A service's OAuth app is destroyed."""
+    await uses.apps.clear(ask.actor, ask.request.agent, ask.request.service)
+    return Nothing()
+
+
 HANDLERS: Final[Handlers] = {
     "catalogue.list": catalogue,
     "catalogue.show": connector,
@@ -110,6 +132,8 @@ HANDLERS: Final[Handlers] = {
     "service.put": put,
     "service.remove": remove,
     "service.discover": discover,
+    "service.credentials": credentials,
+    "service.credentials_clear": clear_credentials,
     "service.tier": tier,
     "service.ack": ack,
 }

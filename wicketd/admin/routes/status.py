@@ -8,6 +8,7 @@ from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import status as wire
 from wicketd.api.types.listing import Empty
 from wicketd.domain.health import Health, KeyUse
+from wicketd.services.keyring import progress
 
 
 async def status(uses: UseCases, _ask: Ask[Empty]) -> wire.Status:
@@ -33,7 +34,10 @@ async def keyring(uses: UseCases, _ask: Ask[Empty]) -> wire.Keyring:
     """The keyring without its keys."""
     kept = await uses.status.keyring()
     active = next((use.kid for use in kept if use.is_active), "")
-    return wire.Keyring(active=active, keys=tuple(map(_key_use, kept)))
+    done, left = progress(kept)
+    return wire.Keyring(
+        active=active, keys=tuple(map(_key_use, kept)), rewrapped=done, to_rewrap=left
+    )
 
 
 def _key_use(found: KeyUse) -> wire.KeyUse:
@@ -42,6 +46,8 @@ def _key_use(found: KeyUse) -> wire.KeyUse:
         state="active" if found.is_active else "old",
         rows=dict(found.rows),
         encryptions=dict(found.encryptions),
+        to_rewrap=found.to_rewrap,
+        verifiers=found.verifiers,
     )
 
 

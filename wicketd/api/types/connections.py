@@ -43,6 +43,32 @@ class ConnectionRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     service: str
 
 
+class ConnectionSignIn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Without `redirect`: begin a local member's sign-in. With it: finish the one that is open.
+
+    `redirect`: the whole URL that the provider sent the browser to, or the bare code of it. It is
+    parsed and never fetched.
+    """
+
+    agent: str
+    member: str
+    service: str
+    redirect: Annotated[str, Meta(min_length=1, max_length=8192)] | None = None
+
+
+class SignIn(Struct, frozen=True, kw_only=True):
+    """Begun: `url`, to be opened in any browser. Finished: the rest.
+
+    `account` null: the provider does not say whose account it is.
+    """
+
+    url: str | None = None
+    account: str | None = None
+    scopes: tuple[str, ...] = ()
+    state: str | None = None
+    pending_expires_at: str | None = None
+
+
 class ConnectionSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A static token of a local member: 1 byte to 8 KiB. It is sealed and never shown again."""
 

@@ -186,6 +186,25 @@ class Discovered(Struct, frozen=True, kw_only=True):
     total: int
 
 
+class CredentialsPut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The OAuth app that an admin registered at the provider. Write-only: nothing returns it.
+
+    `client_id`: 1 to 2,048 visible characters; `client_secret`: 1 to 4,096.
+    """
+
+    agent: str
+    service: str
+    client_id: str
+    client_secret: str
+
+
+class CredentialsKept(Struct, frozen=True, kw_only=True):
+    """When the app was stored, and under which server key."""
+
+    set_at: str
+    kid: str
+
+
 class TierSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Overrides a tool's tier; None takes the override back."""
 

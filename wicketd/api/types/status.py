@@ -52,19 +52,30 @@ class Config(Struct, frozen=True, kw_only=True):
 
 
 class KeyUse(Struct, frozen=True, kw_only=True):
-    """What one key of the keyring seals. `state`: "active" or "old"."""
+    """What one key of the keyring seals. `state`: "active" or "old".
+
+    `to_rewrap`: rows that the daemon still writes anew under the active key; `verifiers`: keyed
+    values that move when their owner next uses them.
+    """
 
     kid: str
     state: str
     rows: dict[str, int]
     encryptions: dict[str, int]
+    to_rewrap: int = 0
+    verifiers: int = 0
 
 
 class Keyring(Struct, frozen=True, kw_only=True):
-    """The keyring without its keys."""
+    """The keyring without its keys.
+
+    `rewrapped` of `rewrapped + to_rewrap` rows are under the active key.
+    """
 
     active: str
     keys: tuple[KeyUse, ...]
+    rewrapped: int = 0
+    to_rewrap: int = 0
 
 
 class StatsAsk(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
