@@ -18,7 +18,6 @@ PENDING: Final[dict[str, str]] = {
     "P6": CREDENTIALS,
     "P7": CREDENTIALS,
     "P8": CREDENTIALS,
-    "P9": CREDENTIALS,
     "P13": CREDENTIALS,
     "P14": CREDENTIALS,
     "P18": CREDENTIALS,
