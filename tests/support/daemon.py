@@ -38,6 +38,8 @@ class RunningDaemon:
     settings: str = ""
     process: subprocess.Popen[bytes] | None = None
     connectors: dict[str, str] = field(default_factory=dict)
+    module: str = ""
+    """Another program in place of `wicketd serve`; it gets the configuration file."""
 
     @property
     def url(self) -> str:
@@ -99,7 +101,7 @@ class RunningDaemon:
         """Starts the process and waits until it listens."""
         with (self.directory / "wicketd.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "wicketd", "serve", "--config", str(self.config)],
+                [sys.executable, "-m", *self._serving()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -114,6 +116,11 @@ class RunningDaemon:
                     return
                 assert self.process.poll() is None, self.tail()
                 await asyncio.sleep(0.02)
+
+    def _serving(self) -> tuple[str, ...]:
+        if self.module:
+            return self.module, str(self.config)
+        return "wicketd", "serve", "--config", str(self.config)
 
     def kill(self) -> None:
         """kill -9."""

@@ -3,6 +3,7 @@
 The tokens are the server's own, deposited to the member's key the way a callback leaves them.
 """
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from wicketd.services.desk import Desk, Unit
 from wicketd.services.oauth_records import Source
 from wicketd.services.refresh_flight import Grant, Keyed, Wanted
 from wicketd.services.tokens import Opened, TokenBox, TokenRecord
-from wicketd.services.transitions import Contents, Held, open_connection
+from wicketd.services.transitions import Contents, Held, move_connection, open_connection
 from wicketd.storage import app_credentials, connections, keys, refresh_intents, services
 from wicketd.storage.app_credentials import StoredApp
 from wicketd.storage.refresh_intents import RefreshIntent
@@ -105,14 +106,18 @@ async def deposit(
         updated_at=now,
         rev=Revision(1),
     )
-    shown = replace(oauth_records.described(blank, record), refresh_due=due)
-    held = Held(shown, place.service)
 
     def work(unit: Unit) -> Connection:
         key = unit.tx.one(keys.active_of(place.agent_id, place.member_id))
         assert key is not None
+        query = connections.of_member_service(place.agent_id, place.member_id, place.service_id)
+        was = unit.tx.one(query)
+        shown = replace(oauth_records.described(was or blank, record), refresh_due=due)
+        held = Held(shown, place.service)
         sealed = box.deposit(held, oauth_records.sealable(record), key)
-        return open_connection(unit, held, "deposit", sealed)
+        if was is None:
+            return open_connection(unit, held, "deposit", sealed)
+        return move_connection(unit, held, "deposit", sealed)
 
     return await desk.change(ADMIN, work)
 
@@ -257,3 +262,26 @@ async def open_connected(
         if secret is not None:
             await connected.set_app(client.client_id, secret.encode())
         yield connected
+
+
+class OwnProvider:
+    """The in-tree server as a provider of many members."""
+
+    def __init__(self, server: AuthorizationServer) -> None:
+        self.server = server
+        self._client = server.register()
+        self._owners: list[str] = []
+
+    def owner(self, token: str) -> str | None:
+        """Whose good access token this is."""
+        for grant, owner in zip(self.server.grants, self._owners, strict=True):
+            if token in grant.access_tokens and not grant.is_revoked:
+                return owner
+        return None
+
+    async def sign_in(self, member: str, resource: str) -> TokenRecord:
+        """The record of a new consent."""
+        self._owners.append(member)
+        tokens = self.server.grant(self._client, resource)
+        at_ms = time.time_ns() // 1_000_000
+        return record_of(tokens, self.server, self._client, at_ms, resource)
