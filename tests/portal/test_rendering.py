@@ -6,7 +6,7 @@ from importlib import resources
 import jinja2
 import pytest
 
-from wicketd.portal.rendering import Pages, when
+from wicketd.portal.rendering import Pages, device, when
 
 AT_MS = 1_795_529_000_000
 
@@ -51,3 +51,22 @@ def test_the_stylesheet_asks_for_nothing_elsewhere() -> None:
 )
 def test_a_moment_names_its_zone(zone: str, shown: str) -> None:
     assert when(AT_MS, zone) == f'<time datetime="2026-11-24T14:03:20Z">{shown}</time>'
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "shown"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64) Chrome/156.0.0.0 Safari/537.36", "Chrome on Linux"),
+        ("Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Safari/604.1", "Safari on iPhone"),
+        (
+            "Mozilla/5.0 (Windows NT) Chrome/156.0.0.0 Edg/156.0",
+            "Edge on Windows",
+        ),
+        ("w3m/0.5.3", "w3m/0.5.3"),
+        ("Firefox/150.0", "Firefox"),
+        ("x" * 200, "x" * 60),
+        ("", "Unknown browser"),
+    ],
+)
+def test_a_browser_is_named_as_people_call_it(user_agent: str, shown: str) -> None:
+    assert device(user_agent) == shown

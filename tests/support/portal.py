@@ -53,6 +53,8 @@ class Person:
     secret: str = ""
     backup_codes: list[str] = field(default_factory=list)
     last_step: int = 0
+    first_form: dict[str, str] = field(default_factory=dict)
+    """What was sent to make the first key."""
 
     def mails(self) -> list[str]:
         """The texts of the letters that came, oldest first."""
@@ -116,6 +118,11 @@ class Person:
         path = path_of(invitation)
         self.browser.get(path)
         self.sign_in(path_to_signin(path, self.address))
+        return self.join_signed_in(invitation)
+
+    def join_signed_in(self, invitation: str) -> str:
+        """The same for who is signed in."""
+        path = path_of(invitation)
         self.browser.get(path)
         seen = self.browser.submit(path)
         assert seen.status == 303, seen.text
@@ -128,7 +135,8 @@ class Person:
         seen = self.browser.follow(f"{agent}/key")
         if "Your second factor" in seen.text:
             seen = self.prove()
-        shown = self.browser.submit(f"{agent}/key", way="first")
+        self.first_form = {**seen.form(f"{agent}/key").fields, "way": "first"}
+        shown = self.browser.post(f"{agent}/key", self.first_form)
         assert shown.status == 200, shown.text
         return key_in(shown)
 
@@ -186,9 +194,10 @@ async def running_portal(
     """A daemon that serves members until the block ends."""
     given = {"notes": NOTES} if connectors is None else connectors
     async with running_daemon(directory, settings=settings, connectors=given) as daemon:
-        daemon.wicket("agent", "create", "demo", "--name", "Demo agent")
+        # in a thread: a service's server may live in this very loop
+        await asyncio.to_thread(daemon.wicket, "agent", "create", "demo", "--name", "Demo agent")
         for key in given:
-            daemon.wicket("service", "enable", "demo", key)
+            await asyncio.to_thread(daemon.wicket, "service", "enable", "demo", key)
         yield Portal(daemon)
 
 

@@ -18,6 +18,22 @@ from wicketd.api.text import safe_text
 
 _TEXT_MAX: Final = 64 * 1024
 _NAMES: Final = {"utc": "UTC", "etc/utc": "UTC"}
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("Firefox/", "Firefox"),
+    ("Chrome/", "Chrome"),
+    ("Safari/", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+_DEVICE_MAX: Final = 60
 
 
 class Pages:
@@ -36,6 +52,7 @@ class Pages:
             finalize=_plain,
         )
         self._templates.filters["when"] = when
+        self._templates.filters["device"] = device
         self._templates.globals["css"] = f"/static/{self.stylesheet_tag}.css"
 
     def render(self, template: str, values: Mapping[str, Any]) -> bytes:
@@ -53,6 +70,15 @@ def when(at_ms: int, zone: str = "UTC") -> Markup:
     machine = moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     shown = f"{moment.day} {moment:%b %Y, %H:%M} {_NAMES.get(zone.lower(), moment.tzname())}"
     return Markup('<time datetime="{}">{}</time>').format(machine, shown)
+
+
+def device(user_agent: str) -> str:
+    """What people call the browser of a User-Agent; one that is nobody's is shown as it came."""
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
+    system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
+    if browser is None:
+        return user_agent[:_DEVICE_MAX] or "Unknown browser"
+    return browser if system is None else f"{browser} on {system}"
 
 
 def _plain(value: Any) -> Any:

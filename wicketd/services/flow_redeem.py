@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from wicketd.domain.actor import Author
+from wicketd.domain.actor import SYSTEM, Author
 from wicketd.domain.catalogue import ServiceState
 from wicketd.domain.errors import (
     Conflict,
@@ -103,6 +103,23 @@ class FlowRedeem:
             await self._refuse(asked, None, refused.reason)
         taken = await self.take(asked, parameters.state)
         return await self.finish(asked, taken, parameters)
+
+    async def turn_away(self, service: str, query: bytes) -> None:
+        """Records that a browser without a session brought back somebody's sign-in.
+
+        Nothing is redeemed. A state that is nobody's leaves no row: strangers cannot fill the log.
+        """
+        try:
+            parameters = callback.parse(query)
+        except CallbackRefused:
+            return
+        macs = self._tools.box.states(parameters.state)
+        flow = await self._tools.desk.db.one(oauth_flows.by_macs(macs))
+        if flow is not None:
+            asked = Asked(SYSTEM, service, None, "")
+            await self._tools.desk.change(
+                SYSTEM, lambda unit: _refusal(unit, asked, flow, "no_session")
+            )
 
     async def take(self, asked: Asked, state: str) -> Taken:
         """Redeems a state, once.

@@ -104,6 +104,10 @@ class OAuthFlows:
         self._end.hold(redeemed)
         return self._confirmation(redeemed)
 
+    async def turn_away(self, service: str, query: bytes) -> None:
+        """Records that a browser without a session brought back somebody's sign-in."""
+        await self._redeem.turn_away(service, query)
+
     async def confirm(self, visitor: Visitor, flow_id: str) -> Connection:
         """Keeps the account: its tokens become the visitor's connection.
 

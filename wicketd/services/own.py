@@ -23,7 +23,7 @@ from wicketd.domain.members import Member, MemberKey, MemberState, Role
 from wicketd.domain.ports import Database
 from wicketd.domain.sessions import ToolSession
 from wicketd.services.sessions import ToolSessions
-from wicketd.storage import agents, audit, connections, keys, members, services
+from wicketd.storage import agents, audit, connections, keys, members, services, sessions
 from wicketd.storage.audit import AuditFilters
 
 PAGE: Final = 50
@@ -72,12 +72,16 @@ class OwnService:
 
 @dataclass(frozen=True, slots=True)
 class OwnAgent:
-    """An agent as its member sees it. `contacts`: addresses of its owners."""
+    """An agent as its member sees it.
+
+    `contacts`: addresses of its owners; `is_used`: a client called a tool with this very key.
+    """
 
     agent: Agent
     member: Member
     services: tuple[OwnService, ...]
     key: MemberKey | None
+    is_used: bool = False
     contacts: tuple[str, ...] = ()
 
     @property
@@ -107,7 +111,7 @@ class OwnAgent:
             (Step.CONNECT, not all(one.is_connected for one in self.services)),
             (Step.APPROVAL, not self.is_approved),
             (Step.KEY, self.key is None),
-            (Step.CLIENT, self.key is not None and self.key.last_used_day is None),
+            (Step.CLIENT, not self.is_used),
         )
         return next((step for step, holds in steps if holds), Step.READY)
 
@@ -258,7 +262,11 @@ class Own:
             if one.role is Role.OWNER and one.id != member.id and one.email is not None
         ]
         key = await self._db.one(keys.active_of(agent.id, member.id))
-        return OwnAgent(agent, member, tuple(found), key, tuple(owners))
+        is_used = key is not None and any(
+            session.member_key_row == key.id
+            for session in await self._db.all(sessions.of_member(agent.id, member.id))
+        )
+        return OwnAgent(agent, member, tuple(found), key, is_used, tuple(owners))
 
 
 def _service(

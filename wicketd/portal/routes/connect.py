@@ -31,17 +31,14 @@ async def start(uses: UseCases, ask: Ask) -> Answer:
 
 async def callback(uses: UseCases, ask: Ask) -> Answer:
     """Redeems what the provider sent back and asks whether to keep it."""
-    if (
-        ask.visitor is None
-        or uses.factors.must_prove(ask.visitor)
-        or uses.factors.must_enrol(ask.visitor)
-    ):
-        message = "This browser did not start that connection, so nothing was connected. "
-        raise Forbidden(message + "Sign in here, then connect the service from your agent's page.")
+    service, visitor, factors = ask.params["service"], ask.visitor, uses.factors
     if len(ask.raw_query) > MAX_QUERY:
         raise Forbidden("The provider's answer is too long, so nothing was connected. Try again.")
-    service = ask.params["service"]
-    found = await uses.flows.callback(ask.visitor, service, ask.raw_query)
+    if visitor is None or factors.must_prove(visitor) or factors.must_enrol(visitor):
+        await uses.flows.turn_away(service, ask.raw_query)
+        message = "This browser did not start that connection, so nothing was connected. "
+        raise Forbidden(message + "Sign in here, then connect the service from your agent's page.")
+    found = await uses.flows.callback(visitor, service, ask.raw_query)
     return Page("confirm.html", {"found": found, "form": ask.path, "here": "agents"})
 
 

@@ -15,7 +15,7 @@ _SEQ_MAX: Final = 2**62
 WORDS: Final = {
     "call.intent": "call",
     "call.denied": "call",
-    "member.pending": "You accepted the invitation",
+    "member.pending": "You wait for approval",
     "member.approved": "You were approved",
     "member.updated": "Your groups, tags or role were changed",
     "invite.created": "You were invited",
