@@ -42,6 +42,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.requirement("CVE-2025-6514")
 @pytest.mark.parametrize("loopback", [False, True])
 @pytest.mark.parametrize("endpoint", HOSTILE)
 def test_a_hostile_authorization_endpoint_is_refused(endpoint: str, loopback: bool) -> None:

@@ -13,6 +13,7 @@ from tests.support.sign_ins import at_provider, open_scene
 from wicketd.domain.errors import Forbidden
 
 
+@pytest.mark.requirement("CVE-2025-68158")
 async def test_a_state_is_redeemed_once(tmp_path: Path) -> None:
     async with open_scene(tmp_path) as scene:
         query = await at_provider(await scene.begin())
@@ -32,6 +33,7 @@ async def test_of_many_redemptions_at_once_one_wins(tmp_path: Path) -> None:
         assert len(scene.server.token_requests) == 1
 
 
+@pytest.mark.requirement("CVE-2025-68158")
 async def test_a_state_is_too_late_after_ten_minutes(tmp_path: Path) -> None:
     async with open_scene(tmp_path) as scene:
         query = await at_provider(await scene.begin())

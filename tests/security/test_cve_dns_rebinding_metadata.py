@@ -35,9 +35,7 @@ class Rebinding(AbstractResolver):
         """The addresses of the moment."""
         self.asked.append(host)
         return [
-            ResolveResult(
-                hostname=host, host=ip, port=port, family=socket.AF_INET, proto=0, flags=0
-            )
+            ResolveResult(hostname=host, host=ip, port=port, family=_family(ip), proto=0, flags=0)
             for ip in self.answers
         ]
 
@@ -46,9 +44,23 @@ class Rebinding(AbstractResolver):
         """Nothing to close."""
 
 
+def _family(ip: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+
+@pytest.mark.requirement("dns-rebinding")
 @pytest.mark.parametrize(
     "answers",
-    [("127.0.0.1",), ("10.1.2.3",), ("169.254.169.254",), ("93.184.216.34", "127.0.0.1")],
+    [
+        ("127.0.0.1",),
+        ("10.1.2.3",),
+        ("169.254.169.254",),
+        ("93.184.216.34", "127.0.0.1"),
+        ("64:ff9b::7f00:1",),
+        ("2002:7f00:1::",),
+        ("::ffff:127.0.0.1",),
+        ("::1",),
+    ],
 )
 async def test_a_provider_whose_name_turns_private_is_not_dialled(answers: tuple[str, ...]) -> None:
     resolver = Rebinding(*answers)

@@ -14,6 +14,7 @@ from tests.support.oauth_server import Mode, serve_oauth
 from tests.support.protected import serve_protected
 from tests.support.sign_ins import SignInScene, at_provider, key_of, open_scene
 from wicketd.domain.calls import Failure
+from wicketd.domain.connections import ConnectionState
 from wicketd.domain.errors import Conflict, Forbidden, Malformed
 from wicketd.domain.ports import Statement
 from wicketd.storage import app_credentials, services
@@ -88,6 +89,7 @@ async def test_a_public_client_is_registered_anew_at_a_new_issuer(tmp_path: Path
         assert app.issuer == other.issuer
 
 
+@pytest.mark.requirement("connector-re-pointed")
 @pytest.mark.parametrize("make_key", [False, True])
 async def test_a_connector_re_pointed_between_callback_and_confirmation_gets_nothing(
     tmp_path: Path, make_key: bool
@@ -101,6 +103,27 @@ async def test_a_connector_re_pointed_between_callback_and_confirmation_gets_not
         with pytest.raises(Conflict):
             await scene.state.flows.confirm(scene.ann, page.flow_id)
         assert await scene.held() is None
+        assert evil.paths == []
+
+
+@pytest.mark.requirement("connector-re-pointed")
+@pytest.mark.parametrize("column", ["origin", "placement"])
+async def test_a_row_re_pointed_with_its_connector_opens_for_nobody(
+    tmp_path: Path, column: str
+) -> None:
+    async with open_scene(tmp_path) as scene, serve_protected(scene.server) as evil:
+        text = await key_of(scene)
+        await scene.connected()
+        scene.state.connectors["notes"] = evil.connector()
+        scene.state.files.put(scene.state.catalogue())
+        value = evil.url.removesuffix("/mcp") if column == "origin" else "header:x-evil"
+        edit = Statement(f"UPDATE connections SET {column} = ?", (value,))  # noqa: S608
+        await scene.state.db.write(lambda tx: tx.run(edit))
+        found = await scene.state.connections.unlock(await caller(scene, text), "notes")
+        assert isinstance(found, Failure)
+        held = await scene.held()
+        assert held is not None
+        assert held.state is ConnectionState.NEEDS_RECONNECT
         assert evil.paths == []
 
 

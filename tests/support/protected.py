@@ -17,6 +17,8 @@ class ProtectedUpstream:
     """The server's switches. `resource`: its metadata, of which None answers 404."""
 
     url: str = ""
+    server: AuthorizationServer | None = None
+    """Whose tokens it takes."""
     resource: dict[str, Any] | None = None
     challenge: str | None = ""
     """`WWW-Authenticate` of its 401; None: it wants no token."""
@@ -35,7 +37,10 @@ class ProtectedUpstream:
             if self.resource is None:
                 return web.Response(status=404)
             return web.json_response(self.resource)
-        self.authorizations.append(request.headers.get("Authorization"))
+        authorization = request.headers.get("Authorization")
+        self.authorizations.append(authorization)
+        if self.server is not None and self.server.admits(authorization):
+            return _served(await request.json())
         if self.challenge is None:
             return web.json_response({"jsonrpc": "2.0", "id": 0, "result": {}})
         headers = {"WWW-Authenticate": self.challenge} if self.challenge else {}
@@ -58,7 +63,7 @@ class ProtectedUpstream:
 @asynccontextmanager
 async def serve_protected(server: AuthorizationServer) -> AsyncIterator[ProtectedUpstream]:
     """Runs an upstream that names `server` as its provider."""
-    upstream = ProtectedUpstream()
+    upstream = ProtectedUpstream(server=server)
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", upstream.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -72,3 +77,26 @@ async def serve_protected(server: AuthorizationServer) -> AsyncIterator[Protecte
         yield upstream
     finally:
         await runner.cleanup()
+
+
+def _served(message: dict[str, Any]) -> web.StreamResponse:
+    """What the server does for who signed in: one tool that greets."""
+    answers: dict[str, Any] = {
+        "initialize": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "notes", "version": "1"},
+        },
+        "tools/list": {
+            "tools": [{"name": "search_notes", "inputSchema": {"type": "object"}}],
+        },
+        "tools/call": {"content": [{"type": "text", "text": "found"}]},
+    }
+    if "id" not in message:
+        return web.Response(status=202)
+    reply: dict[str, Any] = {"jsonrpc": "2.0", "id": message["id"]}
+    result = answers.get(message["method"])
+    if result is None:
+        error = {"code": -32601, "message": "Method not found"}
+        return web.json_response({**reply, "error": error})
+    return web.json_response({**reply, "result": result})
