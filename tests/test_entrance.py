@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from tests.support.mail_server import mail_server
 from tests.support.state import CountedIds, FakeClock
 from wicketd.config import Config
 from wicketd.domain.errors import ConfigInvalid
-from wicketd.entrance import mailer_of, settings_of
+from wicketd.entrance import mail_fault, mailer_of, settings_of
 from wicketd.net.mail import ConsoleMailer, FileMailer, SmtpMailer
 
 
@@ -46,3 +47,15 @@ def test_a_password_that_cannot_be_read_refuses(tmp_path: Path) -> None:
     wrong = config(tmp_path, portal={"mail": "smtp"}, smtp=smtp)
     with pytest.raises(ConfigInvalid, match="password_file"):
         mailer_of(wrong, clock, CountedIds(clock))
+
+
+async def test_a_mail_server_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    clock = FakeClock()
+    with mail_server() as server:
+        smtp = {"host": server.host, "port": server.port, "sender": "a@b", "security": "none"}
+        there = config(tmp_path, portal={"mail": "smtp"}, smtp=smtp)
+        assert await mail_fault(there, clock, CountedIds(clock)) is None
+    fault = await mail_fault(there, clock, CountedIds(clock))
+    assert fault is not None
+    assert "mail server" in fault
+    assert await mail_fault(config(tmp_path), clock, CountedIds(clock)) is None

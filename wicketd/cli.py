@@ -130,7 +130,8 @@ def doctor(
     ] = False,
 ) -> None:
     """Looks at this host: each finding with the command that mends it."""
-    from wicketd.daemon import SystemClock  # loads the whole daemon
+    from wicketd.daemon import SystemClock, SystemIds  # loads the whole daemon
+    from wicketd.entrance import mail_fault
     from wicketd.services import doctor as checks
     from wicketd.services import limits as unprotected
 
@@ -146,6 +147,9 @@ def doctor(
             keyring=Path(settings.keyring.path or settings.state / "server.keyring"),
             audit_key=Path(settings.keyring.audit_key or settings.state / "audit.key"),
             connectors_dir=Path(settings.services.connectors_dir),
+            mail=settings.portal.mail,
+            require_mfa=settings.portal.require_mfa,
+            greet=lambda: asyncio.run(mail_fault(settings, SystemClock(), SystemIds())),
         )
         examined = checks.examine(house)
         for one in examined:

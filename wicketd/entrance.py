@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wicketd.config import Config
+from wicketd.domain.errors import ConfigInvalid, MailFailed
 from wicketd.domain.ports import Clock, Ids, Mailer, Random, Spawn
 from wicketd.net.mail import ConsoleMailer, FileMailer, Letterhead, Relay, SmtpMailer, read_password
 from wicketd.services.accounts import Accounts
@@ -102,6 +103,17 @@ def settings_of(config: Config, clock: Clock, ids: Ids) -> Settings:
     mailer = mailer_of(config, clock, ids)
     factors = FactorRules(config.portal.require_mfa, is_mail_off=mailer is None)
     return Settings(config.url, mailer, factors)
+
+
+async def mail_fault(config: Config, clock: Clock, ids: Ids) -> str | None:
+    """Why the configured mail server cannot be used; None if it can, or there is none."""
+    try:
+        mailer = mailer_of(config, clock, ids)
+        if isinstance(mailer, SmtpMailer):
+            await mailer.greet()
+    except (ConfigInvalid, MailFailed) as error:
+        return error.message
+    return None
 
 
 def mailer_of(config: Config, clock: Clock, ids: Ids) -> Mailer | None:

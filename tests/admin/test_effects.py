@@ -12,14 +12,16 @@ import pytest
 
 from tests.support.admin_cases import CASES, prepared
 from tests.support.administered import Administered, administered
+from tests.support.entering import house_of
+from tests.support.state import ADMIN
 from wicketd.api.client import AdminClient, Refused
-from wicketd.api.endpoints import ENDPOINTS, Endpoint
+from wicketd.api.endpoints import ENDPOINTS, MEMBER_LIST, Endpoint
 from wicketd.api.policy_endpoints import POLICY_FORMAT
 from wicketd.api.types.accounts import SessionRef
 from wicketd.api.types.audit import AuditDetail
 from wicketd.api.types.invites import InviteRef, InviteResend
 from wicketd.api.types.listing import Page
-from wicketd.api.types.members import KeyRevokeById
+from wicketd.api.types.members import KeyRevokeById, MemberList
 from wicketd.api.types.services import Ack
 
 ROWS = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)
@@ -128,3 +130,20 @@ def dump(there: Administered) -> list[str]:
     """Everything in the database, as another connection reads it."""
     with sqlite3.connect(there.state.directory / "wicket.db") as reader:
         return list(reader.iterdump())
+
+
+async def test_a_member_tells_whether_its_account_has_a_second_factor(
+    there: Administered,
+) -> None:
+    await there.state.connected()
+    home = house_of(there.state, mail=False)
+    await home.enrolled_by_link("ann@example.test")
+    await home.enter.invites.create(ADMIN, "demo", email="new@example.test")
+    async with there.reader() as client:
+        page = await client.call(MEMBER_LIST, MemberList(agent="demo"))
+
+    assert {one.principal: one.totp for one in page.items} == {
+        "bob": None,
+        "ann@example.test": True,
+        "new@example.test": False,
+    }

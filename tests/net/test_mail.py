@@ -174,6 +174,21 @@ async def test_no_server_and_a_silent_one_are_failures(monkeypatch: pytest.Monke
             await mailer(silent.getsockname()[1]).send(LETTER)
 
 
+@pytest.mark.parametrize(("password", "works"), [("right", True), ("wrong", False)])
+async def test_a_greeting_signs_in_and_sends_nothing(
+    tmp_path: Path, password: str, works: bool
+) -> None:
+    pair = self_signed(tmp_path, "localhost")
+    with mail_server(security="starttls", certificate=pair, login=("user", "right")) as server:
+        sender = mailer(server.port, "starttls", login=("user", password))
+        if works:
+            await sender.greet()
+        else:
+            with pytest.raises(MailFailed, match="535"):
+                await sender.greet()
+    assert server.received.tries == 0
+
+
 @pytest.mark.parametrize("to", ["ann@example.org\r\nBcc: eve@example.org", "a\nb@example.org"])
 async def test_a_header_cannot_be_forged(to: str) -> None:
     with mail_server() as server, pytest.raises(MailFailed, match="malformed"):

@@ -1,10 +1,14 @@
 """Accounts in an admin's hands: what a block ends, what a reset leaves, what always works."""
 
+from dataclasses import replace
+
 import pytest
 
+from tests.services.test_callers import callers_of, let_in
 from tests.support.entering import ANN, House, house_of, token_of
 from tests.support.state import ADMIN, State
 from wicketd.domain.accounts import AccountStatus
+from wicketd.domain.calls import RefusalKind
 from wicketd.domain.errors import ClockBackwards, Conflict, NotFound
 
 
@@ -42,6 +46,32 @@ async def test_a_block_ends_sessions_and_every_members_calls(house: House) -> No
     assert await house.kinds(before) == ["account.blocked"]
     with pytest.raises(Conflict, match="blocked already"):
         await house.enter.accounts.block(ADMIN, ANN)
+
+
+@pytest.mark.requirement("FC16")
+async def test_the_keys_of_a_blocked_account_are_refused_on_the_next_request(state: State) -> None:
+    callers = callers_of(state)
+    state.desk = replace(state.desk, callers=callers)
+    house = house_of(state, require="off")
+    token = await house.invited()
+    first = await house.by_code()
+    await house.enter.joining.accept(first.visitor, token)
+    await state.members.approve(ADMIN, "demo", ANN)
+    agent = await state.agents.get("demo")
+    ann = await house.enrolled((await house.by_code()).visitor)
+    key = (await state.keys.issue_own(ann.new.visitor, agent.id)).text.reveal().decode()
+
+    async def standing() -> RefusalKind | None:
+        caller = await let_in(callers, key)
+        callers.leave(caller)
+        refusal = callers.standing(caller)
+        return None if refusal is None else refusal.kind
+
+    assert await standing() is None
+    await house.enter.accounts.block(ADMIN, ANN)
+    assert await standing() is RefusalKind.BLOCKED
+    await house.enter.accounts.unblock(ADMIN, ANN)
+    assert await standing() is None
 
 
 async def test_an_unblocked_account_signs_in_anew(house: House) -> None:

@@ -71,6 +71,23 @@ def test_every_finding_that_is_not_ok_names_its_fix(house: House, tmp_path: Path
         assert (one.finding.fix is None) == (one.finding.verdict is Verdict.OK)
 
 
+@pytest.mark.parametrize(
+    ("mail", "fault", "verdict"),
+    [
+        ("smtp", "The mail server answered 535.", Verdict.FAIL),
+        ("smtp", None, Verdict.OK),
+        ("off", "never asked", Verdict.OK),
+        ("console", "never asked", Verdict.WARN),
+    ],
+)
+def test_a_mail_server_is_asked_where_codes_are_mailed(
+    house: House, mail: str, fault: str | None, verdict: Verdict
+) -> None:
+    finding = found(replace(house, mail=mail, greet=lambda: fault), "mail").finding
+    assert finding.verdict is verdict
+    assert (fault is not None and fault in finding.text) is (verdict is Verdict.FAIL)
+
+
 @pytest.mark.parametrize(("place", "mode"), [("state", 0o755), ("database", 0o644)])
 def test_what_others_could_read_fails_with_the_command(house: House, place: str, mode: int) -> None:
     path = house.state_dir if place == "state" else house.database

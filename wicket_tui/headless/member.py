@@ -159,6 +159,7 @@ def _summary(member: members.Member) -> str:
             ("tags", member.tags),
             ("key", member.key.key_id if member.key else None),
             ("key used", member.key.last_used_day if member.key else None),
+            ("second factor", member.totp),
             ("waits for", member.next_step),
             ("rev", member.rev),
         )

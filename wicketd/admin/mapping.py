@@ -141,9 +141,13 @@ def member_key(value: MemberKey) -> wire_members.MemberKey:
 
 
 def member(
-    value: Member, key: MemberKey | None, connections: Iterable[wire_connections.Connection] = ()
+    value: Member,
+    key: MemberKey | None,
+    connections: Iterable[wire_connections.Connection] = (),
+    *,
+    totp: bool | None = None,
 ) -> wire_members.Member:
-    """A member with its active key and its connections."""
+    """A member with its active key, its connections and whether a second factor is enrolled."""
     return wire_members.Member(
         id=value.id,
         agent_id=value.agent_id,
@@ -160,6 +164,7 @@ def member(
         rev=value.rev,
         key=None if key is None else member_key(key),
         connections=tuple(connections),
+        totp=totp,
         next_step=_next_step(value, key),
     )
 

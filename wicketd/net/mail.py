@@ -25,7 +25,7 @@ from wicketd.domain.secret import SecretBytes
 from wicketd.net.addresses import is_loopback_host
 
 TIMEOUT_S: Final = 10.0
-TRIES: Final = 2
+_FAULTS: Final = (aiosmtplib.SMTPException, OSError, ssl.SSLError, TimeoutError)
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9@._+-]")
 
 
@@ -86,33 +86,31 @@ class SmtpMailer:
     async def send(self, mail: Mail) -> None:
         """See `Mailer.send`."""
         message = self._letterhead.message(mail)
-        for attempt in range(1, TRIES + 1):
+        for is_last in (False, True):
             try:
-                async with asyncio.timeout(TIMEOUT_S):
-                    await self._send(message)
-            except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused) as error:
-                if attempt == TRIES or _is_final(error):
-                    raise MailFailed(_said(error)) from error
-            except (aiosmtplib.SMTPException, OSError, ssl.SSLError, TimeoutError) as error:
-                if attempt == TRIES:
+                await self._visit(message)
+            except _FAULTS as error:
+                if is_last or _is_final(error):
                     raise MailFailed(_why(error)) from error
             else:
                 return
 
-    async def _send(self, message: EmailMessage) -> None:
-        relay = self._relay
-        await aiosmtplib.send(
-            message,
-            hostname=relay.host,
-            port=relay.port,
-            local_hostname="localhost",
-            username=relay.username,
-            password=None if relay.password is None else relay.password.reveal().decode(),
-            use_tls=relay.security == "tls",
-            start_tls=relay.security == "starttls",
-            tls_context=None if relay.security == "none" else _context(relay),
-            timeout=TIMEOUT_S,
-        )
+    async def greet(self) -> None:
+        """Connects, secures and signs in as for a letter, then leaves.
+
+        Raises:
+            MailFailed: the mail server cannot be used.
+        """
+        try:
+            await self._visit(None)
+        except _FAULTS as error:
+            raise MailFailed(_why(error)) from error
+
+    async def _visit(self, message: EmailMessage | None) -> None:
+        async with asyncio.timeout(TIMEOUT_S):
+            async with _client(self._relay) as client:
+                if message is not None:
+                    await client.send_message(message)
 
 
 class FileMailer:
@@ -176,17 +174,36 @@ def _context(relay: Relay) -> ssl.SSLContext:
     return context
 
 
+def _client(relay: Relay) -> aiosmtplib.SMTP:
+    return aiosmtplib.SMTP(
+        hostname=relay.host,
+        port=relay.port,
+        local_hostname="localhost",
+        username=relay.username,
+        password=None if relay.password is None else relay.password.reveal().decode(),
+        use_tls=relay.security == "tls",
+        start_tls=relay.security == "starttls",
+        tls_context=None if relay.security == "none" else _context(relay),
+        timeout=TIMEOUT_S,
+    )
+
+
+def _code(error: Exception) -> int | None:
+    """What the server answered; a refused recipient is told so without its answer."""
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return error.code
+    return 550 if isinstance(error, aiosmtplib.SMTPRecipientsRefused) else None
+
+
 def _is_final(error: Exception) -> bool:
-    code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else 550
-    return code >= 500
-
-
-def _said(error: Exception) -> str:
-    code = error.code if isinstance(error, aiosmtplib.SMTPResponseException) else 550
-    return f"The mail server answered {code}."
+    return (_code(error) or 0) >= 500  # RFC 5321: not to be tried again
 
 
 def _why(error: Exception) -> str:
+    """A sentence without the server's words: they are a stranger's text."""
+    code = _code(error)
+    if code is not None:
+        return f"The mail server answered {code}."
     if isinstance(error, TimeoutError):
         return "The mail server did not answer in time."
     return f"The mail server cannot be used: {type(error).__name__}."

@@ -47,7 +47,8 @@ class House:
     """What is looked at: places as configured, and how to ask a server, if that is wanted.
 
     `keyring`, `audit_key`: configured paths, None for the credential directory. `mail`: the mode
-    of mail. `reach`: why a connector's server cannot be reached, None if it can.
+    of mail. `reach`, `greet`: why a connector's server, or the mail server, cannot be used, None
+    if it can.
     """
 
     state_dir: Path
@@ -60,6 +61,7 @@ class House:
     require_mfa: str = "key"
     inline_stdio: bool = False
     reach: Callable[[Connector], str | None] | None = None
+    greet: Callable[[], str | None] | None = None
 
     @property
     def database(self) -> Path:
@@ -207,6 +209,10 @@ def _mail(house: House) -> Finding:
     if house.mail in {"file", "console"}:
         text = f"Mail goes to {house.mail}, which is for development."
         return Finding(Verdict.WARN, text, 'Set mail = "smtp", or "off" for sign-in links.')
+    why = house.greet() if house.mail == "smtp" and house.greet is not None else None
+    if why is not None:
+        fix = "Check [smtp] in the configuration and the server it names, then look again."
+        return Finding(Verdict.FAIL, f"No code can be mailed. {why}", fix)
     return Finding(Verdict.OK, f"Mail is {house.mail}.")
 
 

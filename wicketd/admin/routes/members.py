@@ -8,6 +8,7 @@ from wicketd.admin.paging import page
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import members as wire
 from wicketd.api.types.listing import Nothing, Page
+from wicketd.domain.ids import AccountId
 from wicketd.domain.members import KeyState, Member, MemberKey, MemberState
 from wicketd.services.transitions import Held
 
@@ -74,13 +75,17 @@ async def remove(uses: UseCases, ask: Ask[wire.MemberRef]) -> Nothing:
 
 
 class _Belongings:
-    """Keys and connections of an agent's members, read once for a whole list."""
+    """Keys, connections and second factors of an agent's members, read once for a whole list."""
 
     def __init__(
-        self, keys: Mapping[str, MemberKey], connections: Mapping[str, list[Held]]
+        self,
+        keys: Mapping[str, MemberKey],
+        connections: Mapping[str, list[Held]],
+        enrolled: Mapping[AccountId, bool],
     ) -> None:
         self._keys = keys
         self._connections = connections
+        self._enrolled = enrolled
 
     @classmethod
     async def read(cls, uses: UseCases, agent: str) -> "_Belongings":
@@ -92,7 +97,8 @@ class _Belongings:
         connections: dict[str, list[Held]] = {}
         for held in await uses.connections.list(agent):
             connections.setdefault(held.connection.member_id, []).append(held)
-        return cls(keys, connections)
+        enrolled = {one.id: one.has_totp for one in await uses.accounts.list()}
+        return cls(keys, connections, enrolled)
 
     def of(self, member: Member) -> wire.Member:
         held = self._connections.get(member.id, [])
@@ -100,7 +106,8 @@ class _Belongings:
             mapping.connection(one.connection, service=one.service, member=member.principal)
             for one in held
         ]
-        return mapping.member(member, self._keys.get(member.id), views)
+        totp = None if member.account_id is None else self._enrolled.get(member.account_id)
+        return mapping.member(member, self._keys.get(member.id), views, totp=totp)
 
 
 HANDLERS: Final[Handlers] = {

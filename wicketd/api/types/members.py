@@ -46,6 +46,8 @@ class Member(Struct, frozen=True, kw_only=True):
     key: MemberKey | None = None
     """The active key, if there is one."""
     connections: tuple[Connection, ...] = ()
+    totp: bool | None = None
+    """Whether its account has a second factor; None for a local member."""
     next_step: str = ""
     """What this member waits for: accept, approve, key, or nothing."""
 
