@@ -26,8 +26,12 @@ import msgspec
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+sys.path.insert(0, str(Path(__file__).parent))
+from member import Member, PageFailed
+
 ROOT: Final = Path(__file__).parent.parent.parent
 CANARY: Final = "demo-token-c4n4ry-5d1f"
+YOU: Final = "you@example.test"
 DENY_MESSAGE: Final = "Deleting notes needs a person."
 POLICIES: Final = {
     "No deletions": (
@@ -132,7 +136,7 @@ def wait_for(what: str, port: int, child: subprocess.Popen[bytes], log: Path) ->
 
 
 def set_up(demo: Demo) -> str:
-    """Steps 2 to 5: state, daemon, upstream, agent, service, policies, a member with a key."""
+    """Steps 2 to 5: state, daemon, upstream, agent, service, policies, an invited member's key."""
     print("1. A state directory, keys and a configuration")
     demo.run("wicketd", "init", "--dir", str(demo.directory))
     connectors = demo.directory / "connectors.d"
@@ -146,7 +150,7 @@ def set_up(demo: Demo) -> str:
     config = demo.directory / "wicketd.toml"
     config.write_text(
         f'state_dir = "{demo.directory}"\n[server]\nport = {demo.port}\n'
-        f'[services]\nconnectors_dir = "{connectors}"\n'
+        f'[services]\nconnectors_dir = "{connectors}"\n[portal]\nmail = "console"\n'
     )
     print("2. The daemon and a real MCP server that wants a bearer token")
     server = str(ROOT / "contrib" / "demo" / "notes_server.py")
@@ -160,11 +164,26 @@ def set_up(demo: Demo) -> str:
     demo.wicket("service", "discover", "demo", "notes", "--token-stdin", stdin=CANARY)
     for name, text in POLICIES.items():
         demo.wicket("policy", "create", "demo", "--name", name, "-", stdin=text)
-    print("4. A member without a mailbox, its token (on stdin) and its key (shown once)")
-    demo.wicket("member", "add", "demo", "ann", "--local")
-    demo.wicket("connection", "set", "demo", "ann", "notes", "--token-stdin", stdin=CANARY)
-    issued = demo.wicket("key", "issue", "demo", "ann")
-    return str(find(issued, "text"))
+    print("4. A member in the portal: invitation, mailed code, second factor, token, key")
+    invited = demo.wicket("invite", "create", "demo", YOU)
+    return walk(demo, str(invited["url"]))
+
+
+def walk(demo: Demo, link: str) -> str:
+    """Step 5: what a person does in a browser, without one; gives the key."""
+    you = Member(demo.port, YOU, demo.directory / "wicketd.log")
+    try:
+        agent = you.join(link)
+        you.enrol()
+        print("  signed in with the mailed code, set up the app, accepted the invitation")
+        demo.wicket("member", "approve", "demo", YOU)
+        you.save_token(agent, "notes", CANARY)
+        key = you.make_key(agent)
+        print("  saved the token for notes, made the key: it sealed the token")
+        you.open(agent)
+    except PageFailed as failure:
+        raise StepFailed(f"the portal: {failure}") from failure
+    return key
 
 
 def find(value: Any, name: str) -> Any:
@@ -281,7 +300,8 @@ def how_to_go_on(demo: Demo, key: str) -> None:
         f"  export WICKET_SOCKET={demo.socket}\n"
         "  wicket audit tail                 what is decided, live\n"
         "  wicket policy list demo           the policies in force\n"
-        "  wicket agent disable demo         the kill switch\n\n"
+        "  wicket agent disable demo         the kill switch\n"
+        f"  http://127.0.0.1:{demo.port}/            the portal; codes come into wicketd.log\n\n"
         "A client of your own (this key is shown here only):\n"
         f"  export WICKET_KEY={key}\n"
         f"  claude mcp add --transport http wicket {demo.url}"

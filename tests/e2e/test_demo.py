@@ -30,6 +30,8 @@ def _run_in(tmp_path: Path) -> None:
         "(no_permit)",
         "no-deletions@1",
         "circuit-breaker@1",
+        "signed in with the mailed code",
+        "saved the token for notes, made the key",
         "The log is whole.",
         "2025-11-25: 2 of 4 tools",
         "2026-07-28: 2 of 4 tools",
