@@ -1,0 +1,48 @@
+"""docs/connectors.md tells of every field of a connector file and of no other."""
+
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from wicketd.connectors import forms
+from wicketd.connectors.catalogue import parse_connector
+
+PAGE = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text(encoding="utf-8")
+PARTS = dict(
+    zip(*[iter(re.split(r"^## `?([^`\n]+)`?$", PAGE, flags=re.MULTILINE)[1:])] * 2, strict=True)
+)
+
+
+def fields(*structs: type[msgspec.Struct]) -> set[str]:
+    return {one.encode_name for each in structs for one in msgspec.structs.fields(each)}
+
+
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("Top level", fields(forms.ConnectorForm)),
+        ("transport", {"kind"} | fields(forms.HttpForm, forms.StdioForm)),
+        ("credential", {"kind"} | fields(forms.StaticCredentialForm)),
+        ("oauth", fields(forms.OauthForm)),
+        ("tools", fields(forms.ToolsForm)),
+        ("target", fields(forms.TargetForm)),
+    ],
+)
+def test_each_table_has_exactly_the_fields_of_its_form(part: str, expected: set[str]) -> None:
+    assert set(re.findall(r"^\| `(\w+)` \|", PARTS[part], re.MULTILINE)) == expected
+
+
+def test_the_limits_and_parents_name_their_fields() -> None:
+    limits = next(line for line in PAGE.splitlines() if line.startswith("| `limits`"))
+    assert all(f"`{name}`" in limits for name in fields(forms.LimitsForm))
+    parents = next(line for line in PAGE.splitlines() if line.startswith("| `parents`"))
+    assert all(f"`{name}`" in parents for name in fields(forms.ParentForm))
+
+
+def test_the_example_is_a_connector_file() -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    tracker = parse_connector(example.encode(), "the page")
+    assert tracker.namespace == "TrackerMCP"
+    assert tracker.targets[0].parents == (("Team", "{team}"),)
