@@ -1,6 +1,6 @@
 """The command line `wicket`: one Typer app, a sub-app a noun."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -14,13 +14,19 @@ from wicket_tui.headless import (
     invite,
     key,
     member,
+    policy,
     recipe,
+    rehearsal,
+    replay,
     service,
     session,
 )
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
 from wicketd import __version__
+
+EXTENSIONS: Final = (recipe, rehearsal, replay)
+"""Modules that add their commands to the noun `policy`; importing them is enough."""
 
 app = typer.Typer(
     name="wicket",
@@ -38,7 +44,7 @@ for name, nouns in (
     ("key", key),
     ("connection", connection),
     ("account", account),
-    ("policy", recipe),
+    ("policy", policy),
     ("session", session),
     ("audit", audit),
 ):

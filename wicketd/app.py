@@ -28,7 +28,7 @@ from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
 from wicketd.entrance import entrance, settings_of
 from wicketd.net.client import GuardedClient
 from wicketd.oauth.refresh import Reached
-from wicketd.policy.child import PolicyChild
+from wicketd.policy.child import PolicyChild, replay_child
 from wicketd.policy.selftest import self_test
 from wicketd.policy.stack import BigStack
 from wicketd.portal.admission import PortalRules
@@ -72,9 +72,9 @@ from wicketd.services.own import Own
 from wicketd.services.policies import Policies
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
-from wicketd.services.recorded import RecordedArguments
 from wicketd.services.refreshing import nowhere
 from wicketd.services.rehearsals import Rehearsals
+from wicketd.services.replay import Replays
 from wicketd.services.resealing import Resealer
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.rewrapping import Rewrapper
@@ -220,6 +220,10 @@ async def _compose(  # the whole of what a daemon is made of
             system.random,
         ),
     )
+    is_strict = config.policy.unnamed_arguments == "strict"
+    rehearsals = Rehearsals(
+        rooms.kept.desk, rooms.sets, rooms.kept.child, rooms.sealer, strict=is_strict
+    )
     uses = UseCases(
         agents=Agents(rooms.kept.desk, rooms.sets),
         members=members,
@@ -231,7 +235,8 @@ async def _compose(  # the whole of what a daemon is made of
         apps=rooms.flows.apps,
         flows=rooms.flows,
         policies=Policies(rooms.kept.desk, rooms.sets),
-        simulations=Simulations(rooms.kept.desk, _rehearsals(config, rooms), audit),
+        simulations=Simulations(rooms.kept.desk, rehearsals, audit),
+        replays=Replays(rooms.kept.desk, rehearsals, system.spawn, replay_child),
         sessions=rooms.kept.sessions,
         audit=audit,
         events=rooms.kept.desk.events,
@@ -338,12 +343,6 @@ def _audit_log(desk: Desk, home: Installation) -> AuditLog:
 
     notary = Notary(sign, lambda note: _CHECKPOINTS.info("%s", note))
     return AuditLog(desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
-
-
-def _rehearsals(config: Config, rooms: _Rooms) -> Rehearsals:
-    kept = rooms.kept
-    opened, how = RecordedArguments(kept.db, rooms.sealer), config.policy.unnamed_arguments
-    return Rehearsals(kept.desk, rooms.sets, kept.child, opened, strict=how == "strict")
 
 
 def _recording(config: Config) -> Recording:

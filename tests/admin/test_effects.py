@@ -22,6 +22,7 @@ from wicketd.api.types.audit import AuditDetail
 from wicketd.api.types.invites import InviteRef, InviteResend
 from wicketd.api.types.listing import Page
 from wicketd.api.types.members import KeyRevokeById, MemberList
+from wicketd.api.types.replays import ReplayRef, ReplayRows, ReplayShow
 from wicketd.api.types.services import Ack
 
 ROWS = pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: row.name)
@@ -31,6 +32,9 @@ SAMPLES: dict[str, Any] = {
     "invite.resend": InviteResend(agent="demo", invite="x"),
     "invite.revoke": InviteRef(agent="demo", invite="x"),
     "account.sign_out_one": SessionRef(account="ann@example.test", session="x"),
+    "replay.show": ReplayShow(replay="x"),
+    "replay.rows": ReplayRows(replay="x"),
+    "replay.cancel": ReplayRef(replay="x"),
     "key.revoke_by_id": KeyRevokeById(key_id="Zx81Kq0A"),
 }
 

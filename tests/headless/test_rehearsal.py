@@ -1,4 +1,4 @@
-"""`wicket policy simulate`, as a process, against real use cases over a real socket."""
+"""`wicket policy simulate` and `replay` as processes, against real use cases over a socket."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,7 +8,8 @@ import pytest
 
 from tests.support.admin import Ran, run_wicket
 from tests.support.administered import Administered, administered
-from tests.support.state import tool
+from tests.support.calling import calling_over
+from tests.support.state import ADMIN, tool
 
 CALL = "policy simulate demo --member bob --tool notes__delete_note"
 LISTED = "policy simulate demo --member bob --tool notes__search_notes"
@@ -79,3 +80,57 @@ async def test_a_broken_draft_is_refused_with_its_problems(there: Administered) 
     ran = await wicket(there, f"{CALL} --draft -", stdin="permit (")
     assert (ran.code, ran.out) == (6, "")
     assert "error[syntax]" in ran.err
+
+
+REPLAY = "policy replay demo --since 7d"
+
+
+@pytest.fixture
+async def called(there: Administered) -> Administered:
+    """Bob searched once, which was permitted, and tried to delete, which was not."""
+    await there.state.services.discover(ADMIN, "demo", "notes")
+    calling = calling_over(there.state)
+    caller = await there.state.caller()
+    for name in ("search_notes", "delete_note"):
+        await calling.run(calling.call(caller, name, "notes", arguments={"text": "x"}))
+    return there
+
+
+async def test_a_replay_of_the_set_in_force_changes_nothing(called: Administered) -> None:
+    ran = await wicket(called, f"{REPLAY} --fail-on-flip")
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith("2 decisions read, 2 decided once more, 0 never came to a policy.\n")
+    assert "Changed: 0 (0 would be denied, 0 would be allowed); 0 differ today already." in ran.out
+
+
+async def test_a_flip_fails_a_script_that_asks_for_it(called: Administered) -> None:
+    quiet = await wicket(called, f"{REPLAY} --draft -", stdin=PERMIT)
+    strict = await wicket(called, f"{REPLAY} --fail-on-flip --draft -", stdin=PERMIT)
+    assert (quiet.code, strict.code) == (0, 9), quiet.err
+    assert "Changed: 1 (0 would be denied, 1 would be allowed)" in strict.out
+    assert "Tools of bob: gains " in strict.out
+    assert "✗→✓" in strict.out
+    one = await wicket(called, f"{REPLAY} --json --draft - --policy baseline-notes", stdin=FORBID)
+    found = msgspec.json.decode(one.out)["result"]
+    assert (found["replay"]["policy"], found["replay"]["allow_deny"]) == ("baseline-notes", 1)
+    assert found["rows"][0]["determiningAfter"] == ["baseline-notes@0#1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        (REPLAY + " --policy none", 3),
+        (REPLAY + " --version 1", 2),
+        (REPLAY + " --draft - --version 1", 2),
+        (REPLAY + " --draft -", 6),
+        ("policy replay demo --since soon", 6),
+        ("policy replay demo --since 1d --until 2d", 6),
+        ("policy replay demo", 2),
+        ("policy replay none --since 7d", 3),
+    ],
+)
+async def test_a_replay_that_makes_no_sense_is_refused(
+    there: Administered, line: str, code: int
+) -> None:
+    ran = await wicket(there, line, stdin="permit (")
+    assert (ran.code, ran.out) == (code, "")

@@ -10,11 +10,13 @@ import pytest
 from tests.support.policies import ops, two_services, world
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.ids import PolicyRevision
+from wicketd.domain.members import Role
 from wicketd.domain.policies import Effect
 from wicketd.domain.sessions import SessionFacts
 from wicketd.policy import engine, setups, vectors
 from wicketd.policy.checks import Scope
 from wicketd.policy.child import Crashed, PolicyChild
+from wicketd.policy.replay import Principal, RecordedCall, Replayer
 from wicketd.policy.simulate import HypotheticalCall
 
 SCHEMA = two_services()
@@ -127,3 +129,47 @@ async def test_it_simulates_calls_and_remembers_a_setup(live: PolicyChild) -> No
     for _ in range(2):
         found = await live.simulate(setup, asked)
         assert [one.judged.reason for one in found] == ["permitted", "no_permit"]
+
+
+async def test_it_decides_recorded_calls_under_the_sets_it_was_given(live: PolicyChild) -> None:
+    records = [vectors.record(PERMIT)]
+    await live.replay(setups.setup(vectors.AGENT, [ops()], [records, ()], {}, strict=False))
+    context = {
+        "time": {
+            "now": {"__extn": {"fn": "datetime", "arg": "2026-01-01T00:00:00.000Z"}},
+            "hour": 0,
+            "minute": 0,
+            "weekday": 4,
+            "date": "2026-01-01",
+        },
+        "session": {"calls": 0, "denials": 0, "tools": [], "ageSeconds": 0},
+        "network": {"ip": {"__extn": {"fn": "ip", "arg": "10.0.0.1"}}},
+    }
+    who = Principal("m", "ann@example.test", Role.MEMBER, (), ())
+    row = RecordedCall(7, who, "ops", "status", {}, context)
+    (found,) = await live.rows([row])
+    assert found.baseline is not None
+    assert found.after is not None
+    assert (found.seq, found.baseline.allow, found.after.reason) == (7, True, "no_permit")
+    (change,) = await live.lists([vectors.MEMBER], [("ops", "status")])
+    assert (change.member, change.loses) == ("tester", ("ops__status",))
+
+
+async def test_a_replay_does_not_outlive_the_child_that_holds_its_sets(live: PolicyChild) -> None:
+    await live.replay(setups.setup(vectors.AGENT, [ops()], [()], {}, strict=False))
+    await live.stop()
+    with pytest.raises(PolicyInvalid, match="lost"):
+        await live.rows([])
+
+
+async def test_a_facet_that_was_not_recorded_is_made_up_only_if_nobody_reads_it() -> None:
+    who = Principal("m", "bob", Role.MEMBER, (), ())
+    row = RecordedCall(1, who, "ops", "status", {}, {})
+    for text, unmatched in (
+        (PERMIT, None),
+        ("forbid (principal, action, resource) when { context.time.hour > 3 };", "no_context"),
+        ("forbid (principal, action, resource) when { context.session.calls > 3 };", "no_context"),
+    ):
+        records = [vectors.record(text)]
+        setup = setups.setup(vectors.AGENT, [ops()], [records], {}, strict=False)
+        assert Replayer(setup).page([row])[0].unmatched == unmatched

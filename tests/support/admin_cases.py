@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.support.administered import Administered
+from tests.support.calling import calling_over
 from tests.support.state import ADMIN, tool
 from wicketd.api.types import (
     accounts,
@@ -15,6 +16,7 @@ from wicketd.api.types import (
     members,
     policies,
     recipes,
+    replays,
     services,
     simulations,
     status,
@@ -27,9 +29,11 @@ from wicketd.domain.ids import AccountId, MemberId, Revision, ToolSessionId, Web
 from wicketd.domain.members import Member, MemberState, Role
 from wicketd.domain.ports import Statement
 from wicketd.domain.sessions import ToolSession
+from wicketd.services.replay import ReplayAsk
 from wicketd.storage import members as member_rows
 from wicketd.storage import sessions as session_rows
 from wicketd.storage import web_sessions as web_session_rows
+from wicketd.storage.audit import AuditFilters
 from wicketd.vault.secret import Secret
 
 FORBID: Final = "forbid (principal, action, resource);"
@@ -213,6 +217,16 @@ async def signed_in(there: Administered) -> accounts.SessionRef:
     insert = web_session_rows.insert(session, b"m" * 32, "k1")
     await there.state.db.write(lambda tx: tx.run(insert))
     return accounts.SessionRef(account=ASKED, session=session.id)
+
+
+async def replayed(there: Administered) -> str:
+    """A replay of one call that a policy would deny is over."""
+    await policy(there)
+    calling = calling_over(there.state)
+    await calling.run(calling.call(await there.state.caller(), "search_notes", "notes"))
+    ask = ReplayAsk(AuditFilters(), policy="nothing")
+    started = await there.uses.replays.start(ADMIN, "demo", ask)
+    return (await there.uses.replays.wait(started.id, 60)).id
 
 
 AT_P: Final = policies.PolicyRef(agent="demo", policy="nothing")
@@ -440,6 +454,14 @@ CASES: Final[dict[str, Case]] = {
         ),
         policy,
     ),
+    "replay.create": Case(
+        replays.ReplayCreate(agent="demo", since="7d", policy="nothing"),
+        policy,
+        audit=("policy.replayed",),
+    ),
+    "replay.show": Case(lambda found: replays.ReplayShow(replay=found, wait=8), replayed),
+    "replay.rows": Case(lambda found: replays.ReplayRows(replay=found), replayed),
+    "replay.cancel": Case(lambda found: replays.ReplayRef(replay=found), replayed),
     "session.list": Case(sessions_wire.SessionList(agent="demo", member="bob"), in_session),
     "session.show": Case(AT_SESSION, in_session),
     "session.reset": Case(AT_SESSION, in_session, audit=("session.ended",)),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support.admin import admin_socket
 from tests.support.entering import house_of
-from tests.support.rehearsing import rehearsals_over
+from tests.support.rehearsing import rehearsals_over, replays_over
 from tests.support.state import CountedIds, State, open_state
 from wicketd.admin.handlers import HANDLERS
 from wicketd.admin.usecases import UseCases
@@ -93,6 +93,7 @@ def use_cases(state: State) -> UseCases:
         flows=state.flows,
         policies=state.policies,
         simulations=Simulations(desk, rehearsals_over(state), log),
+        replays=replays_over(state),
         sessions=sessions,
         audit=log,
         events=desk.events,

@@ -13,6 +13,7 @@ from wicketd.admin.routes import (
     members,
     policies,
     policy_craft,
+    replays,
     services,
     sessions,
     simulations,
@@ -33,6 +34,7 @@ HANDLERS: Final[Handlers] = {
     **policies.HANDLERS,
     **simulations.HANDLERS,
     **policy_craft.HANDLERS,
+    **replays.HANDLERS,
     **sessions.HANDLERS,
     **audit.HANDLERS,
 }

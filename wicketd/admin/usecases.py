@@ -18,6 +18,7 @@ from wicketd.services.keys import Keys
 from wicketd.services.members import Members
 from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.policies import Policies
+from wicketd.services.replay import Replays
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
 from wicketd.services.status import Status
@@ -40,6 +41,7 @@ class UseCases:
     flows: OAuthFlows
     policies: Policies
     simulations: Simulations
+    replays: Replays
     sessions: ToolSessions
     audit: AuditLog
     events: Events

@@ -12,23 +12,27 @@ import hashlib
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
 import msgspec
 
 from wicketd.domain.errors import PolicyInvalid, Unhealthy, WicketError
+from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
 from wicketd.policy import checker, engine, simulate
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import SchemaHandle, Snapshot
 from wicketd.policy.lru import Lru
+from wicketd.policy.replay import ListChange, RecordedCall, Replayed, Replayer
 from wicketd.policy.setups import Setup
 from wicketd.policy.simulate import Explained, HypotheticalCall
 from wicketd.policy.stack import STACK_BYTES
 
 DEADLINE_S: Final = 5.0
+REPLAY_DEADLINE_S: Final = 60.0
+"""For one page of a replay."""
 MODULE: Final = "wicketd.policy.child"
 _LINE_LIMIT: Final = 64 * 1024 * 1024
 _SCHEMAS: Final = 8
@@ -42,7 +46,7 @@ T = TypeVar("T")
 
 
 class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line to the child. `op`: check, format, facts or simulate."""
+    """One line to the child. `op`: check, format, facts, simulate, replay, rows or lists."""
 
     op: str
     text: str
@@ -51,6 +55,9 @@ class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
     may_permit: bool = True
     setup: msgspec.Raw = msgspec.Raw(b"")
     call: msgspec.Raw = msgspec.Raw(b"")
+    rows: msgspec.Raw = msgspec.Raw(b"[]")
+    members: tuple[Member, ...] = ()
+    tools: tuple[tuple[str, str], ...] = ()
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -142,6 +149,35 @@ class PolicyChild:
         ask = _Ask("simulate", "", setup=_raw(setup), call=_raw(call))
         return await self._ask(ask, list[Explained])
 
+    async def replay(self, setup: Setup) -> None:
+        """Compiles the sets under which `rows` and `lists` will decide.
+
+        Raises:
+            PolicyInvalid: a text is refused.
+            Crashed: compiling did not end well.
+        """
+        await self._ask(_Ask("replay", "", setup=_raw(setup)), type(None))
+
+    async def rows(self, rows: Sequence[RecordedCall]) -> list[Replayed]:
+        """The rows under both sets, in their order.
+
+        Raises:
+            Crashed: the child stopped; its sets are gone with it.
+        """
+        packed = msgspec.Raw(msgspec.json.encode(rows))
+        return await self._ask(_Ask("rows", "", rows=packed), list[Replayed])
+
+    async def lists(
+        self, members: Sequence[Member], tools: Sequence[tuple[str, str]]
+    ) -> list[ListChange]:
+        """Members whose tool list differs between the sets.
+
+        Raises:
+            Crashed: the child stopped; its sets are gone with it.
+        """
+        ask = _Ask("lists", "", members=tuple(members), tools=tuple(tools))
+        return await self._ask(ask, list[ListChange])
+
     async def _ask(self, ask: _Ask, kind: type[T]) -> T:
         async with self._turn:
             try:
@@ -192,6 +228,11 @@ class PolicyChild:
         await process.wait()
 
 
+def replay_child() -> PolicyChild:
+    """A child of its own for one replay, which may take longer over a page."""
+    return PolicyChild(deadline_s=REPLAY_DEADLINE_S)
+
+
 def _raw(value: msgspec.Struct) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
 
@@ -207,6 +248,7 @@ class Worker:
     def __init__(self) -> None:
         self._schemas: Lru[str, SchemaHandle] = Lru(_SCHEMAS)
         self._setups: Lru[bytes, tuple[Setup, list[Snapshot]]] = Lru(_SETUPS)
+        self._replayer: Replayer | None = None
 
     def answer(self, line: bytes) -> bytes:
         """The answer to one line, without its line end."""
@@ -228,7 +270,19 @@ class Worker:
             setup, snapshots = self._setup(ask.setup)
             call = msgspec.json.decode(ask.call, type=HypotheticalCall)
             return simulate.explain(setup, snapshots, call)
+        if ask.op in {"replay", "rows", "lists"}:
+            return self._replay(ask)
         return engine.facts_of(ask.text)
+
+    def _replay(self, ask: _Ask) -> object:
+        if ask.op == "replay":
+            self._replayer = Replayer(msgspec.json.decode(ask.setup, type=Setup))
+            return None
+        if self._replayer is None:
+            raise PolicyInvalid("The replay lost its policies. Start it again.")
+        if ask.op == "rows":
+            return self._replayer.page(msgspec.json.decode(ask.rows, type=list[RecordedCall]))
+        return self._replayer.lists(ask.members, ask.tools)
 
     def _setup(self, raw: msgspec.Raw) -> tuple[Setup, list[Snapshot]]:
         """A setup compiled; the next calls of a test run bring the same one."""

@@ -19,6 +19,7 @@ from wicketd.services import find
 from wicketd.services.desk import Desk
 from wicketd.services.policy_sets import PolicySets, SetNow
 from wicketd.services.recorded import RecordedArguments
+from wicketd.vault.sealing import Sealer
 
 DRAFT = "draft"
 """Key and id of a draft that is no record's."""
@@ -54,7 +55,7 @@ class SetRecord:
 class Rehearsals:
     """Builds such sets.
 
-    `recorded`: opens the arguments of real calls; `strict`: see `policy.setups.Setup`.
+    `sealer`: opens the arguments of real calls; `strict`: see `policy.setups.Setup`.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Rehearsals:
         desk: Desk,
         sets: PolicySets,
         simulator: Simulator,
-        recorded: RecordedArguments,
+        sealer: Sealer,
         *,
         strict: bool,
     ) -> None:
@@ -70,7 +71,7 @@ class Rehearsals:
         self._sets = sets
         self._strict = strict
         self.simulate = simulator.simulate
-        self.recorded = recorded
+        self.recorded = RecordedArguments(desk.db, sealer)
 
     async def live(self, agent: str) -> SetNow:
         """The stored set of an agent, verified.
@@ -102,6 +103,15 @@ class Rehearsals:
         return replace(
             before, text=draft.text, version=DRAFT_VERSION, enabled=True, mode=Mode.ENFORCE
         )
+
+    async def enforced(self, now: SetNow, version: PolicyVersion) -> PolicyVersion:
+        """A stored version as if it were in force, checked against today's tools.
+
+        Raises:
+            PolicyInvalid: its text no longer fits them.
+        """
+        await self._sets.require_valid(now, version.text, version.scope_member_id)
+        return replace(version, enabled=True, mode=Mode.ENFORCE)
 
     async def brought(self, now: SetNow, records: Sequence[SetRecord]) -> list[PolicyVersion]:
         """A whole set in place of the stored one.

@@ -199,6 +199,26 @@ def page(
     )
 
 
+def decided(
+    filters: AuditFilters, after: int, up_to: int, limit: int
+) -> Query[tuple[AuditRow, bytes | None]]:
+    """Decided calls in order, from behind seq `after` to `up_to`, with their sealed arguments."""
+    conditions = [
+        ("a.seq > ? AND a.seq <= ?", (after, up_to)),
+        ("a.kind IN ('call.intent', 'call.denied')", ()),
+        *_conditions(filters),
+    ]
+    columns = ", ".join(f"a.{name}" for name in COLUMNS.split(", "))
+    where = " AND ".join(text for text, _ in conditions)
+    values = tuple(value for _, given in conditions for value in given)
+    return Query(
+        f"SELECT {columns}, g.ct FROM audit AS a LEFT JOIN audit_args AS g "
+        f"ON g.call_id = a.call_id WHERE {where} ORDER BY a.seq LIMIT ?",
+        (*values, limit),
+        lambda row: (read(row[:-1]), row[-1]),
+    )
+
+
 def arguments_of(call_id: str) -> Query[StoredArguments]:
     """The sealed arguments of a call, while they are kept."""
     return Query(
