@@ -262,7 +262,7 @@ def keyring_retire(
         bool, typer.Option("--drop-keys", help="End the verifiers that still name it.")
     ] = False,
 ) -> None:
-    """Takes a key away that nothing names any more; wicketd must be stopped."""
+    """Takes a key away that nothing names any more; with --drop-keys wicketd must be stopped."""
     from wicketd.daemon import SystemClock, SystemIds, SystemRandom
     from wicketd.services import rotation
     from wicketd.services.retiring import Tools

@@ -317,9 +317,12 @@ async def test_a_key_in_use_cannot_be_taken_away_and_one_that_is_not_can(directo
         assert (await client.call("vault__take", {"number": 7})).result
         for kid in ("k1", "k2"):
             await settled(daemon, kid)
-        daemon.run("wicketd", *arguments, code=73)
+        daemon.run("wicketd", *arguments, "--drop-keys", code=73)
+        retire(daemon, "k1", said)  # beside the running daemon
+        assert (await client.call("vault__take", {"number": 7})).result
+        daemon.process.send_signal(signal.SIGHUP)
         daemon.stop()
-        for kid in ("k1", "k2"):
-            retire(daemon, kid, said)
+        retire(daemon, "k2", said)
+        assert set(roots(daemon)) == {"k3"}
         await daemon.start()
         assert (await client.call("vault__take", {"number": 8})).result

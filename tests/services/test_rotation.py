@@ -221,13 +221,38 @@ async def test_verifiers_are_dropped_only_when_asked_and_told_by_name(state: Sta
     assert held.state is ConnectionState.NEEDS_RECONNECT
 
 
-async def test_a_running_daemon_keeps_its_keys(tmp_path: Path, place: Place) -> None:
+async def test_beside_a_daemon_a_key_goes_once_its_successor_is_in_force(
+    tmp_path: Path, place: Place
+) -> None:
     async with open_state(tmp_path) as state:
-        await Site.found(state)
+        site = await Site.found(state)
+        await state.connected()
+        await state.connections.set_static(ADMIN, "demo", "bob", "notes", b"t")
         rotation.rotate(place, {}, CREATED, tools().random)
-        with pytest.raises(SecondInstance):
+        with pytest.raises(Conflict, match="has not taken in k2") as caught:
             await rotation.retire(place, {}, "k1", tools(), drop_keys=False)
-    assert await rotation.retire(place, {}, "k1", tools(), drop_keys=False) == []
+        assert "SIGHUP" in (caught.value.hint or "")
+        await site.reload()
+        with pytest.raises(Conflict, match="1 in connections"):
+            await rotation.retire(place, {}, "k1", tools(), drop_keys=False)
+        assert tuple(keyring.load(place.keyring, {}).roots) == ("k1", "k2")
+        await site.restart()
+        await site.worker.finish()
+        assert await rotation.retire(place, {}, "k1", tools(), drop_keys=False) == ()
+        assert tuple(keyring.load(place.keyring, {}).roots) == ("k2",)
+        assert await site.reload() == "k2"
+        await site.restart()
+        await state.keys.issue(ADMIN, "demo", "bob")  # the pending token opens without k1
+
+
+async def test_verifiers_are_not_dropped_beside_a_daemon(tmp_path: Path, place: Place) -> None:
+    async with open_state(tmp_path) as state:
+        site = await Site.found(state)
+        rotation.rotate(place, {}, CREATED, tools().random)
+        await site.restart()
+        with pytest.raises(SecondInstance):
+            await rotation.retire(place, {}, "k1", tools(), drop_keys=True)
+    assert await rotation.retire(place, {}, "k1", tools(), drop_keys=True) == []
     assert tuple(keyring.load(place.keyring, {}).roots) == ("k2",)
 
 

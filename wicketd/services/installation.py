@@ -16,7 +16,8 @@ from wicketd.storage import checkpoints, key_usage, meta
 from wicketd.vault.keyring import INSTALL_ID_BYTES, AuditKey, Keyring, KeyringFile
 from wicketd.vault.usage import BLOCK, Reservations
 
-_CHECK: Final = "keyring_check:"
+CHECK: Final = "keyring_check:"
+"""Begins the name of a check value in `meta`; its kid follows."""
 _COUNTED: Final = (
     "app-secret",
     "audit-args",
@@ -112,23 +113,25 @@ async def check_ring(db: Database, ring: Keyring) -> tuple[str, ...]:
     Raises:
         KeyringInvalid: it is not the one of this database, or lacks a key that rows name.
     """
-    stored = {
-        name.removeprefix(_CHECK): bytes.fromhex(value)
-        for name, value in await db.all(meta.with_prefix(_CHECK))
-    }
+    stored = check_values(await db.all(meta.with_prefix(CHECK)))
     return ring.may_start(stored, await db.all(meta.named_kids()))
+
+
+def check_values(rows: Sequence[tuple[str, str]]) -> dict[str, bytes]:
+    """The check values of rows of `meta`, by kid."""
+    return {name.removeprefix(CHECK): bytes.fromhex(value) for name, value in rows}
 
 
 def forget_kid(tx: Tx, kid: str) -> None:
     """Lets go of a retired key: neither its count nor its check value is asked for any more."""
     tx.run(key_usage.forget(kid))
-    tx.run(meta.delete(_CHECK + kid))
+    tx.run(meta.delete(CHECK + kid))
 
 
 async def _note(db: Database, ring: Keyring, kids: Sequence[str]) -> None:
     def note(tx: Tx) -> None:
         for kid in kids:
-            tx.run(meta.put_once(_CHECK + kid, ring.check_value(kid).hex()))
+            tx.run(meta.put_once(CHECK + kid, ring.check_value(kid).hex()))
 
     await db.write(note)
 

@@ -1,30 +1,31 @@
 """Makes a database let go of a server key. Counterpart: `services.rotation`, which takes it away.
 
-Runs alone on the database, with no daemon: the lock file is held, so the audit chain has one
-writer.
+`let_go` runs alone on the database, with no daemon: the lock file is held, so the audit chain has
+one writer. `let_go_beside` leaves the chain alone and runs beside one.
 """
 
 import os
 import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from wicketd.audit.journal import Journal
 from wicketd.domain.actor import Actor, Permission
 from wicketd.domain.errors import Conflict
 from wicketd.domain.members import MemberKey
-from wicketd.domain.ports import Clock, Ids, Random
+from wicketd.domain.ports import Clock, Ids, Random, Tx
 from wicketd.services import find
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Events
-from wicketd.services.installation import check_ring, forget_kid
+from wicketd.services.installation import CHECK, check_ring, check_values, forget_kid
 from wicketd.services.resealing import held_by
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.transitions import break_sealed, end_key
 from wicketd.services.wal import Wal
-from wicketd.storage import keys, kid_rows, meta
+from wicketd.storage import beside, keys, kid_rows, meta
 from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
 from wicketd.storage.kid_rows import REWRAPPED, VERIFIERS, KidRows
@@ -76,14 +77,7 @@ async def let_go(
     desk = await _desk(db, tools)
 
     def work(unit: Unit) -> Sequence[Dropped]:
-        rows = [one for one in unit.tx.all(kid_rows.all(tools.clock.now_ms())) if one.kid == kid]
-        _refuse_rows(kid, [one for one in rows if one.table not in VERIFIERS])
-        if rows and not drop_keys:
-            count = sum(one.count for one in rows)
-            raise Conflict(
-                f"{count} verifiers still name {kid}: they move when their owners next use them.",
-                hint=f"To end them instead: wicketd keyring retire {kid} --drop-keys",
-            )
+        _refuse_named(unit.tx, kid, tools.clock.now_ms(), drop_keys=drop_keys)
         dropped = [_drop_key(unit, key) for key in unit.tx.all(keys.active_under(kid))]
         dropped += [Dropped(who, None, None, n) for who, n in unit.tx.all(kid_rows.codes_of(kid))]
         unit.tx.run(kid_rows.drop_codes(kid))
@@ -93,6 +87,39 @@ async def let_go(
     dropped = await desk.change(_operator(), work)
     await desk.wal.truncate()
     return dropped
+
+
+def let_go_beside(path: Path, file: KeyringFile, kid: str, now_ms: int) -> None:
+    """Forgets `kid` in a database that a daemon has open; no verifier is ended.
+
+    Raises:
+        KeyringInvalid: the keyring is not the one of this database.
+        Conflict: rows or verifiers name `kid`, or the daemon may still write under it.
+    """
+    with beside.transaction(path) as tx:
+        install_id = tx.one(meta.get("install_id"))
+        stored = check_values(tx.all(meta.with_prefix(CHECK)))
+        if install_id is not None:
+            file.bind(bytes.fromhex(install_id)).may_start(stored, tx.all(meta.named_kids()))
+        # Noted by the daemon as it takes a key in: without it, an older one is its active key.
+        if file.active not in stored:
+            raise Conflict(
+                f"The daemon has not taken in {file.active}: it may still write under {kid}.",
+                hint="Restart wicketd, or send it SIGHUP; then: wicketd keyring status",
+            )
+        _refuse_named(tx, kid, now_ms, drop_keys=False)
+        forget_kid(tx, kid)
+
+
+def _refuse_named(tx: Tx, kid: str, now_ms: int, *, drop_keys: bool) -> None:
+    rows = [one for one in tx.all(kid_rows.all(now_ms)) if one.kid == kid]
+    _refuse_rows(kid, [one for one in rows if one.table not in VERIFIERS])
+    if rows and not drop_keys:
+        count = sum(one.count for one in rows)
+        raise Conflict(
+            f"{count} verifiers still name {kid}: they move when their owners next use them.",
+            hint=f"To end them instead: wicketd keyring retire {kid} --drop-keys",
+        )
 
 
 def _refuse_rows(kid: str, rows: Sequence[KidRows]) -> None:

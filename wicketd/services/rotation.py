@@ -2,7 +2,7 @@
 
 Counterparts: `services.rewrapping`, the daemon's half of a rotation; `vault.keyring`, the file's
 form. Invariants: the file is replaced whole or not at all; a key leaves it only after the database
-has let go of it, with no daemon running that could write under it; whatever is opened is opened as
+has let go of it, and no running daemon can write under it any more; whatever is opened is opened as
 its owner. Source: security spec, section 1; product spec, section 11.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wicketd.domain.errors import KeyringInvalid
+from wicketd.domain.errors import KeyringInvalid, SecondInstance
 from wicketd.domain.health import KeyUse
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Random
@@ -140,15 +140,15 @@ def status(place: Place, environ: Mapping[str, str], now_ms: int) -> Report:
 async def retire(
     place: Place, environ: Mapping[str, str], kid: str, tools: Tools, *, drop_keys: bool
 ) -> Sequence[Dropped]:
-    """Takes a key that nothing names any more out of database and keyring.
+    """Takes a key that nothing names any more out of database and keyring; a daemon may run.
 
     `drop_keys`: verifiers that still name it are ended, and given back; else they refuse.
 
     Raises:
-        SecondInstance: a daemon runs, which could still write under the key.
+        SecondInstance: verifiers are to be ended, and a daemon runs, whose log that belongs into.
         KeyringInvalid: the keyring is refused, belongs to another database, or `kid` is its active
             key or none of its keys.
-        Conflict: rows or verifiers name the key.
+        Conflict: rows or verifiers name the key, or a running daemon may still write under it.
         StorageBroken: there is no database, or it cannot be read.
         Forbidden: the database belongs to somebody else.
     """
@@ -156,11 +156,18 @@ async def retire(
         data, file = _rewritable(place, environ)
         changed = keyring.without(data, kid)
     with files.as_owner(place.database):
-        db = await SqliteDatabase.open(place.database, tools.clock)
         try:
-            dropped = await retiring.let_go(db, file, kid, tools, drop_keys=drop_keys)
-        finally:
-            await db.close()
+            db = await SqliteDatabase.open(place.database, tools.clock)
+        except SecondInstance:
+            if drop_keys:
+                raise
+            retiring.let_go_beside(place.database, file, kid, tools.clock.now_ms())
+            dropped: Sequence[Dropped] = ()
+        else:
+            try:
+                dropped = await retiring.let_go(db, file, kid, tools, drop_keys=drop_keys)
+            finally:
+                await db.close()
     # A crash here leaves a key in the file that no row names: the command can be run again.
     with _as_keeper(place):
         key_file.replace(place.keyring, changed, tools.random)
