@@ -20,7 +20,6 @@ PENDING: Final[dict[str, str]] = {
     "P8": CREDENTIALS,
     "P13": CREDENTIALS,
     "CVE-2026-27124": CREDENTIALS,
-    "code-brute-force": CREDENTIALS,
     "GET /v1/agents/{agent}/policies/{policy}/diff": POLICIES,
     "PUT /v1/agents/{agent}/policies": POLICIES,
     "GET /v1/agents/{agent}/policies/export": POLICIES,

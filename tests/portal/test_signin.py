@@ -58,6 +58,7 @@ def test_whoever_is_signed_in_as_another_address_cannot_accept(portal: Portal) -
     shown = person.browser.get(link)
     assert shown.status == 403
     assert link not in [form.action for form in shown.forms]
+    assert [entry["kind"] for entry in portal.audited("invite.mismatch")] == ["invite.mismatch"]
     account = person.browser.get("/account").form("/account").fields["csrf"]
     assert person.browser.post(link, {"csrf": account}).status == 403
 

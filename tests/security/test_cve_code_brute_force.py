@@ -16,6 +16,7 @@ from wicketd.domain import codes
 from wicketd.domain.errors import Gone, Invalid, Locked, NotFound
 from wicketd.domain.ports import Query
 
+pytestmark = pytest.mark.requirement("code-brute-force")
 GUESSES = 10_000
 
 

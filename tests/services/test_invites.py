@@ -95,6 +95,19 @@ async def test_another_address_is_refused_and_recorded_and_nothing_changes(house
     assert (await accept(house, token)).state is MemberState.PENDING
 
 
+async def test_looking_as_another_address_is_recorded_once_a_session(house: House) -> None:
+    token = await house.invited()
+    await house.invited("bob@example.org")
+    ann, bob = await house.by_code(), await house.by_code("bob@example.org")
+    before = await house.state.recorded()
+    for _ in range(3):
+        await house.enter.joining.note_other(bob.visitor, token)
+        await house.enter.joining.note_other(ann.visitor, token)
+    assert await house.kinds(before) == ["invite.mismatch"]
+    with pytest.raises(NotFound):
+        await house.enter.joining.note_other(bob.visitor, token[:-1])
+
+
 @pytest.mark.parametrize(("late_ms", "works"), [(-1, True), (0, False), (1000, False)])
 async def test_an_invitation_lives_a_week(house: House, late_ms: int, works: bool) -> None:
     token = await house.invited()

@@ -6,6 +6,7 @@ Source: product specification, sections 3 and 8.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from wicketd.domain.accounts import INVITE_EDGES, Invite, InviteState, Visitor
 from wicketd.domain.agents import Agent, AgentStatus
@@ -22,6 +23,8 @@ from wicketd.services.invite_tokens import InviteTokens, ParsedToken
 from wicketd.services.transitions import move_member
 from wicketd.storage import invites
 from wicketd.vault.secret import Secret
+
+_NOTED_MAX: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Joining:
         self._tokens = tokens
         self._guard = guard
         self._factors = factors
+        self._noted: set[tuple[str, str]] = set()
 
     async def show(self, token: str) -> ShownInvite:
         """The open invitation of a token; looking changes nothing.
@@ -68,6 +72,32 @@ class Joining:
         owner = None if invite is None else await find.read_agent(db, invite.agent_id)
         found, agent = self._checked(invite, owner, parsed, now)
         return ShownInvite(agent.name, found.email, found.expires_at)
+
+    async def note_other(self, visitor: Visitor, token: str) -> None:
+        """Records that somebody looks at the invitation of another address: once a session.
+
+        Raises:
+            NotFound: no invitation has this token.
+            Gone: it is not open any more.
+            ClockBackwards: the host's clock was set back.
+        """
+        now = await self._guard.check()
+        parsed = invite_tokens.parse(token)
+        seen = (visitor.session.id, parsed.invite_id)
+        if seen in self._noted:
+            return
+        if len(self._noted) >= _NOTED_MAX:
+            self._noted.clear()
+
+        def work(unit: Unit) -> None:
+            row = unit.tx.one(invites.by_id(parsed.invite_id))
+            owner = None if row is None else find.agent(unit.tx, row.agent_id)
+            invite, _ = self._checked(row, owner, parsed, now)
+            if invite.email != visitor.account.email:
+                _note_mismatch(unit, invite)
+
+        await self._desk.change(visitor, work)
+        self._noted.add(seen)
 
     async def accept(self, visitor: Visitor, token: str) -> Member:
         """Accepts as the invited address; the member waits for its approval.

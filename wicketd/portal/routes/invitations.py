@@ -11,6 +11,8 @@ async def show(uses: UseCases, ask: Ask) -> Answer:
     invitation = await uses.joining.show(ask.params["token"])
     visitor = ask.visitor
     is_other = visitor is not None and visitor.account.email != invitation.email
+    if visitor is not None and is_other:
+        await uses.joining.note_other(visitor, ask.params["token"])
     values = {
         "invitation": invitation,
         "form": ask.path,
