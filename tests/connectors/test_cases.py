@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.connector_cases import CASES, LOADED, Refused
@@ -185,6 +185,7 @@ def test_a_target_is_refused_if_one_of_its_arguments_is_no_plain_name(key: str, 
 
 
 @pytest.mark.parametrize("name", RULES)
+@settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_two_calls_share_a_resource_only_if_they_name_the_same_one(
     name: str, data: st.DataObject
