@@ -176,7 +176,7 @@ class Portal:
 
     def audited(self, kind: str) -> list[Any]:
         """The newest audit entries of a kind."""
-        found: list[Any] = self.daemon.wicket("audit", "list", "--kind", kind, "--limit", "50")
+        found: list[Any] = self.daemon.wicket("audit", "list", f"kind:{kind}")
         return found
 
     def member(self, address: str = "ann@example.org", *options: str) -> tuple[Person, str]:
