@@ -15,6 +15,7 @@ from wicket_tui.headless import (
     key,
     member,
     policy,
+    policy_files,
     recipe,
     rehearsal,
     replay,
@@ -25,7 +26,7 @@ from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
 from wicketd import __version__
 
-EXTENSIONS: Final = (recipe, rehearsal, replay)
+EXTENSIONS: Final = (policy_files, recipe, rehearsal, replay)
 """Modules that add their commands to the noun `policy`; importing them is enough."""
 
 app = typer.Typer(

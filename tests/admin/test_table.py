@@ -73,7 +73,7 @@ async def test_a_write_on_what_exists_needs_its_revision(
         for field in msgspec.structs.fields(row.request)
         if field.required and "{" + field.encode_name + "}" not in row.path
     }
-    known = {"mode": "shadow", "tier": None, "confirm": "x"}
+    known: dict[str, Any] = {"mode": "shadow", "tier": None, "confirm": "x", "policies": []}
     body = {name: known.get(name, value) for name, value in fields.items()}
     if row.method == "DELETE":
         query = "&".join(f"{name}={value}" for name, value in body.items())

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.policies import World
@@ -334,6 +334,7 @@ def within(recipe: Recipe, limit: int | None, count: int) -> bool:
     return count < limit if recipe.effect is Effect.PERMIT else count >= limit
 
 
+@settings(deadline=None)
 @given(forms(), st.integers(0, 1 << 32).map(Random))
 def test_any_form_is_refused_or_decides_like_a_reading_of_it(
     recipe: Recipe, random: Random

@@ -15,6 +15,7 @@ from wicketd.api.types import (
     invites,
     members,
     policies,
+    policy_sets,
     recipes,
     replays,
     services,
@@ -442,6 +443,19 @@ CASES: Final[dict[str, Case]] = {
     "policy.check": Case(policies.PolicyCheck(agent="demo", text=FORBID)),
     "policy.format": Case(policies.PolicyFormat(text=FORBID)),
     "policy.recipe": Case(recipes.RecipeWrite(agent="demo", preset="circuit-breaker")),
+    "policy.diff": Case(
+        policy_sets.DiffAsk(agent="demo", policy="nothing", from_version=1, to_version=2),
+        two_versions,
+    ),
+    "policy.export": Case(agents.AgentRef(agent="demo"), policy),
+    "policy.import": Case(
+        policy_sets.PolicyImport(
+            agent="demo",
+            policies=(policy_sets.SetPolicyFile(key="only", name="Only", text=FORBID),),
+        ),
+        revision=of_set,
+        audit=("policy.imported", "policy.imported", "policy.imported"),
+    ),
     "policy.revisions": Case(policies.RevisionList(agent="demo")),
     "policy.revision": Case(policies.RevisionRef(agent="demo", revision=1)),
     "policy.simulate": Case(

@@ -93,6 +93,8 @@ def _finding(detail: dict[str, Any]) -> str:
     if "line" in detail and "message" in detail:
         place = f"{detail['line']}:{detail.get('col', 1)}"
         word = f"{detail.get('severity', 'error')}[{detail.get('code', '')}]"
+        if "policy" in detail:
+            place = f"{safe_text(str(detail['policy']))}:{place}"
         return f"  {place} {safe_text(word)} {safe_text(str(detail['message']), limit=4096)}"
     return "  " + cell(detail)
 

@@ -10,7 +10,7 @@ from wicket_tui.headless.arguments import AgentArg
 from wicket_tui.headless.command import Shell, command
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import finding, note
-from wicket_tui.headless.rehearsal import app
+from wicket_tui.headless.policy import app
 from wicket_tui.headless.stdin import InputFailed
 from wicketd.api import policy_endpoints
 from wicketd.api.text import safe_message, safe_text

@@ -6,7 +6,7 @@ Source: product specification, section 9.
 from typing import Any, Final
 
 from wicketd.api.endpoint import AGENT, Endpoint
-from wicketd.api.types import agents, policies, recipes
+from wicketd.api.types import agents, policies, policy_sets, recipes
 from wicketd.api.types.listing import Page
 
 # One row is a few lines here; formatted, each would fill a third of a screen.
@@ -83,6 +83,19 @@ RECIPE_WRITE: Final = Endpoint(
     name="policy.recipe", method="POST", path=_A + "/recipes", request=recipes.RecipeWrite,
     response=recipes.RecipeText, command="policy recipe",
     summary="The Cedar text of a form, formatted and checked, nothing saved.")
+POLICY_DIFF: Final = Endpoint(
+    name="policy.diff", method="GET", path=_P + "/diff", request=policy_sets.DiffAsk,
+    response=policy_sets.PolicyDiff, command="policy diff",
+    summary="What two versions of a policy differ in.")
+POLICY_EXPORT: Final = Endpoint(
+    name="policy.export", method="GET", path=_A + "/policies/export", request=agents.AgentRef,
+    response=policy_sets.PolicyExport, etag="policy_revision", command="policy export",
+    summary="The live policies as a whole set.")
+POLICY_IMPORT: Final = Endpoint(
+    name="policy.import", method="PUT", path=_A + "/policies", request=policy_sets.PolicyImport,
+    response=policy_sets.PolicyImported, permission="write", match="policy_revision",
+    etag="policy_revision", audit=("policy.imported",), command="policy import",
+    summary="Make a whole set the agent's, at one revision or not at all; or only plan it.")
 
 # fmt: on
 

@@ -2,6 +2,7 @@
 
 from wicketd.services.desk import Desk
 from wicketd.services.policy_sets import PolicySets
+from wicketd.services.policy_transfers import PolicyTransfers
 from wicketd.services.recipes import Recipes
 
 
@@ -10,3 +11,4 @@ class PolicyCraft:
 
     def __init__(self, desk: Desk, sets: PolicySets) -> None:
         self.recipes = Recipes(desk, sets)
+        self.transfers = PolicyTransfers(desk, sets)
