@@ -15,7 +15,6 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "P6": CREDENTIALS,
     "P7": CREDENTIALS,
     "P8": CREDENTIALS,
     "P13": CREDENTIALS,
