@@ -4,8 +4,8 @@ The attackers here have no code of ours: they hold bytes of the database file an
 and try every key that can be made from it on every part of every ciphertext. The server's own copy
 is looked for in the database and its log after the key was made.
 
-Removals tried by hand, each turned a test here red: the member layer in `Sealer.sealed`; the outer
-layer in `Sealer._outer`; `secure_delete` and the truncation of the log after a key was made.
+Removals tried by hand, each turned a test here red: the outer layer in `Sealer._outer`; the
+secret in the member's own keys; `secure_delete`; the truncation of the log after a key was made.
 """
 
 import hmac
@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from tests.support.sign_ins import SignInScene, key_of, open_scene
-from tests.support.state import INSTALL_ID
+from tests.support.state import ADMIN, INSTALL_ID
 from wicketd.domain.calls import Caller
 from wicketd.domain.connections import Connection, ConnectionState, Credential
 from wicketd.services.transitions import Held
@@ -31,6 +31,12 @@ from wicketd.vault import member_key
 from wicketd.vault.keyring import LABELS
 from wicketd.vault.member_key import ParsedKey
 
+STATIC = """
+key = "static"
+name = "Static"
+transport = { kind = "streamable-http", url = "https://static.example.test/mcp" }
+credential = { kind = "static", header = "Authorization", format = "Bearer {token}" }
+"""
 HEAD = 4
 NONCE, TAG, POINT = 12, 16, 32
 
@@ -206,6 +212,22 @@ async def test_making_the_key_destroys_the_servers_copy_in_file_and_log(
     assert pending.pending_ct[-64:] not in scene.state.file_bytes()
     row = (await loot(scene)).row
     assert (row.pending_ct, row.pending_expires_at) == (None, None)
+
+
+async def test_no_page_keeps_a_piece_of_a_long_record(scene: SignInScene) -> None:
+    state = scene.state
+    state.connectors["static"] = STATIC
+    state.files.put(state.catalogue())
+    await state.services.enable(ADMIN, "demo", "static")
+    pending = await state.connections.set_own_static(
+        scene.ann, scene.agent.id, "static", b"x" * 8_000
+    )
+    before = pending.pending_ct or b""
+    pieces = [before[at : at + 64] for at in range(0, len(before) - 64, 64)]
+    assert len(pieces) > 100, "it fills overflow pages"
+    await keyed(scene)
+    on_disk = state.file_bytes()
+    assert not [piece for piece in pieces if piece in on_disk]
 
 
 async def test_of_a_member_with_a_key_the_server_never_had_a_copy(scene: SignInScene) -> None:
