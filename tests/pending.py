@@ -15,7 +15,6 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "CVE-2026-27124": CREDENTIALS,
     "GET /v1/agents/{agent}/policies/coverage": POLICIES,
     "wicket policy touches": POLICIES,
     "wicket policy coverage": POLICIES,
