@@ -6,14 +6,16 @@ anew; a doubt is audited; and nobody's call ever carries another member's token.
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.oauth_connected import OwnProvider
 from tests.support.oauth_server import Mode, serve_oauth
-from tests.support.signed_in import SignedIn, signed_in
+from tests.support.oidc_server import oidc_provider
+from tests.support.signed_in import Provider, SignedIn, signed_in
 from wicketd.domain.connections import ConnectionState
 from wicketd.services.breaking import IN_DOUBT, REFRESH_LOST
 
@@ -55,7 +57,7 @@ async def killed(scene: SignedIn, step: str) -> None:
 async def kill_once(scene: SignedIn, step: str) -> str:
     """One kill and the next keyed call; gives how it ended."""
     before, doubts = scene.row(), scene.kinds().count("connection.in_doubt")
-    asked = len(provider_of(scene).server.token_requests)
+    asked = await scene.provider.posts()
     await killed(scene, step)
 
     found = scene.row()
@@ -68,7 +70,7 @@ async def kill_once(scene: SignedIn, step: str) -> str:
         assert found.generation == before.generation
         assert is_doubtful is (step not in NOTHING_SENT)
         assert (intent is not None and intent.phase == "started") is (step == "R4")
-    sent = len(provider_of(scene).server.token_requests) - asked
+    sent = await scene.provider.posts() - asked
     assert sent == (step not in NOTHING_SENT | {"R5"})
 
     await scene.daemon.start()
@@ -90,19 +92,24 @@ async def kill_once(scene: SignedIn, step: str) -> str:
     return "renewed"
 
 
-def provider_of(scene: SignedIn) -> OwnProvider:
+@asynccontextmanager
+async def own_provider() -> AsyncIterator[Provider]:
     """The in-tree server."""
-    assert isinstance(scene.provider, OwnProvider)
-    return scene.provider
+    async with serve_oauth(Mode.ROTATING) as server:
+        yield OwnProvider(server)
 
 
+PROVIDERS = {"in-tree": own_provider, "oidc-provider": oidc_provider}
+ONCE = "oidc-provider"
+"""A short run kills once behind each step here; the three rounds are against the in-tree server."""
+
+
+@pytest.mark.parametrize("maker", PROVIDERS)
 async def test_a_kill_behind_any_step_leaves_one_of_three_states(
-    directory: Path, kills: int
+    directory: Path, kills: int, maker: str
 ) -> None:
-    async with (
-        serve_oauth(Mode.ROTATING) as server,
-        signed_in(directory, OwnProvider(server)) as scene,
-    ):
+    kills = 1 if maker == ONCE and kills == KILLS else kills
+    async with PROVIDERS[maker]() as provider, signed_in(directory, provider) as scene:
         assert (await scene.call("eve")).result
         ended: dict[str, list[str]] = {step: [] for step in STEPS}
         for _ in range(kills):
@@ -113,10 +120,10 @@ async def test_a_kill_behind_any_step_leaves_one_of_three_states(
                     await scene.deposit()
                     await scene.daemon.start()
                 else:
-                    server.expire_access_tokens()  # the next call is refused, and renews
+                    await provider.expire()  # the next call is refused, and renews
         assert set(scene.upstream.served) == {"bob", "eve"}
-        lost = [grant for grant in server.grants if grant.is_revoked]
-        assert len(lost) == kills * len(LOST), "a grant was lost without a lost answer"
+        lost = await provider.lost()
+        assert lost == kills * len(LOST), "a grant was lost without a lost answer"
         print({step: (len(ends), ends.count("lost")) for step, ends in ended.items()})
 
 
@@ -165,20 +172,20 @@ async def test_a_stop_lets_a_refresh_under_way_end(directory: Path) -> None:
         assert scene.intent() is None
 
 
-async def test_sixty_four_calls_on_an_expired_token_ask_once(directory: Path, rounds: int) -> None:
-    async with (
-        serve_oauth(Mode.ROTATING) as server,
-        signed_in(directory, OwnProvider(server)) as scene,
-    ):
+@pytest.mark.parametrize("maker", PROVIDERS)
+async def test_sixty_four_calls_on_an_expired_token_ask_once(
+    directory: Path, rounds: int, maker: str
+) -> None:
+    async with PROVIDERS[maker]() as provider, signed_in(directory, provider) as scene:
         clients = [scene.client() for _ in range(CALLS)]
         for number in range(rounds):
-            asked = len(server.token_requests)
+            asked = await provider.posts()
             answers = await asyncio.gather(
                 *(client.call("mail__take", {"number": number}) for client in clients)
             )
             texts = {answer.result["content"][0]["text"] for answer in answers}
             assert texts == {str(number)}
-            assert len(server.token_requests) - asked == 1, f"round {number}"
-            assert server.revoked_grants == []
-            server.expire_access_tokens()
+            assert await provider.posts() - asked == 1, f"round {number}"
+            assert await provider.lost() == 0
+            await provider.expire()
         assert scene.row().generation == rounds + 1

@@ -79,7 +79,7 @@ def test_a_revocation_names_the_token_and_its_kind() -> None:
 def test_a_basic_secret_stands_encoded_in_the_header_alone() -> None:
     form = refresh(BASIC)
     scheme, _, pair = form.headers["Authorization"].partition(" ")
-    assert (scheme, base64.b64decode(pair)) == ("Basic", b"client+1:s%3Ae%2Fc%25ret")
+    assert (scheme, base64.b64decode(pair)) == ("Basic", b"client%201:s%3Ae%2Fc%25ret")
     assert not {"client_id", "client_secret"} & set(fields(form))
 
 

@@ -5,9 +5,9 @@ a holder of the key, or of the admin socket, can see (results, headers, errors, 
 whole directory), the key and every header of the client in everything that the upstream sees. The
 upstream says back what it was sent wherever it refuses.
 
-Removals tried by hand, each turned a test here red: reading the bodies of 401 and 403 answers and
-passing them on (`exchange._SILENT`), the client's headers copied into `outbound.BASE_HEADERS`, the
-policy check before `send` (`calls.handle_call`).
+Removals tried by hand, each turned a test here red: the rule that 401 and 403 answers are not read
+and not passed on (`exchange._SILENT` and the branches of `answers.refusal_of`), the decision in
+`calls._decided`, the encryption of a deposit in `tokens.TokenBox`.
 """
 
 import asyncio

@@ -360,3 +360,15 @@ async def test_modes_of_the_server_differ_as_they_say(tmp_path: Path) -> None:
         await old(bob)
         assert await bob.token() is not None
         assert bob.server.grants[0].used == set()
+
+
+async def test_new_tokens_end_a_doubt_about_the_old_ones(tmp_path: Path) -> None:
+    async with open_connected(tmp_path) as bob:
+        await old(bob)
+        bob.server.scripted.append(Scripted(503))
+        assert await bob.token() is None
+        await bob.sign_in_again()
+        assert await bob.intent() is None
+        assert (await bob.row()).error is None
+        assert await bob.state.refreshing.flag_doubts() == 0
+        assert await bob.token() is not None

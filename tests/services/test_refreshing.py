@@ -5,16 +5,22 @@ The first half is when and how a refresh runs; `test_refresh_flight` walks the t
 
 import asyncio
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.oauth_connected import RESOURCE, Connected, open_connected
 from tests.support.oauth_server import Mode, Scripted
-from tests.support.state import ADMIN
-from wicketd.domain.connections import ConnectionState
+from tests.support.state import ADMIN, tool
+from wicketd.domain.calls import Caller
+from wicketd.domain.catalogue import Connector
+from wicketd.domain.connections import ConnectionState, Credential
+from wicketd.domain.errors import SignInRejected
+from wicketd.domain.json import JsonObject
 from wicketd.oauth.refresh import Fault
-from wicketd.services.breaking import IN_DOUBT
+from wicketd.services.breaking import IN_DOUBT, REJECTED
+from wicketd.services.listing import Listings, Reach
 from wicketd.services.refresh_flight import Grant, Keyed
 
 
@@ -280,3 +286,62 @@ async def test_another_members_key_opens_nothing(tmp_path: Path) -> None:
         assert outcome is Fault.RECONNECT
         assert bob.server.token_requests == []
         assert await bob.token() is not None
+
+
+@dataclass
+class PickyServer:
+    """Lists its tools to whoever shows a good token of the provider."""
+
+    bob: Connected
+    admits: bool = True
+    asked: int = 0
+
+    async def list_tools(
+        self, connector: Connector, caller: Caller, credential: Credential
+    ) -> list[JsonObject]:
+        """See `ToolSource`."""
+        self.asked += 1
+        token = credential.value.reveal().decode() if credential.value is not None else ""
+        if not self.admits or not self.bob.server.admits(token):
+            message = "The server wants another credential."
+            raise SignInRejected(message)
+        return [tool("search_mail")]
+
+
+def listings(bob: Connected, server: PickyServer) -> Listings:
+    """Bob's lists over that server."""
+    state = bob.state
+    reach = Reach(server, state.connections.unlocker, state.services.observe, lambda *_: None)
+    return Listings(state.snapshots, reach, state.clock, state.tasks)
+
+
+async def test_a_list_that_is_refused_is_asked_for_again_with_a_renewed_token(
+    tmp_path: Path,
+) -> None:
+    async with open_connected(tmp_path) as bob:
+        await bob.token()
+        bob.server.expire_access_tokens()
+        server = PickyServer(bob)
+        listed = await listings(bob, server).of(bob.caller, lambda _: None)
+        assert [one["name"] for one in listed.catalogues["mail"]] == ["search_mail"]
+        assert (server.asked, len(bob.server.refreshes)) == (2, 1)
+
+
+async def test_a_list_that_is_refused_twice_leaves_the_connection_marked(tmp_path: Path) -> None:
+    async with open_connected(tmp_path) as bob:
+        await bob.token()
+        server = PickyServer(bob, admits=False)
+        listed = await listings(bob, server).of(bob.caller, lambda _: None)
+        assert [one["service"] for one in listed.unavailable] == ["mail"]
+        row = await bob.row()
+        assert (row.state, row.error) == (ConnectionState.SEALED, REJECTED)
+        assert (server.asked, len(bob.server.refreshes)) == (2, 1)
+
+
+async def test_a_list_whose_token_is_gone_says_so(tmp_path: Path) -> None:
+    async with open_connected(tmp_path) as bob:
+        await bob.token()
+        bob.server.expire_access_tokens()
+        bob.server.scripted.append(Scripted(400, b'{"error":"invalid_grant"}'))
+        listed = await listings(bob, PickyServer(bob)).of(bob.caller, lambda _: None)
+        assert [one["reason"] for one in listed.unavailable] == ["needs_reconnect"]

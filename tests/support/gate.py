@@ -107,7 +107,7 @@ class Desk:
         """One HTTP answer."""
         bearer = seen.headers.get("Authorization", "")
         if request.path == "/vault" and bearer != f"Bearer {TOKEN}":
-            return _echoing(401, bearer)
+            return _echoing(seen, 401)
         if seen.method != "POST" or "id" not in seen.body:
             return web.Response(status=405 if seen.method != "POST" else 202)
         if seen.rpc == "initialize":
@@ -122,7 +122,6 @@ class Desk:
 
     async def _call(self, seen: Seen) -> web.StreamResponse:
         name = seen.body["params"]["name"]
-        bearer = seen.headers.get("Authorization", "")
         if name in self.during:
             await self.during[name]()
         if name == "hang":
@@ -132,15 +131,15 @@ class Desk:
             self.hanging -= 1
         bad: dict[str, Callable[[], web.StreamResponse]] = {
             "garbage": lambda: web.Response(body=b"<html>", content_type="text/html"),
-            "flood": lambda: _echoing(429, bearer, **{"Retry-After": "7"}),
-            "broken": lambda: _echoing(500, bearer),
+            "flood": lambda: _echoing(seen, 429, **{"Retry-After": "7"}),
+            "broken": lambda: _echoing(seen, 500),
             "redirects": lambda: web.Response(status=302, headers={"Location": "/elsewhere"}),
             "refuses": lambda: _fail(seen, -32055, "No such\u202e page", {"page": 7}),
             "fails": lambda: _reply(seen, _content("did not work", isError=True)),
             "big": lambda: _reply(seen, _content("x" * 20_000)),
             "scoped": lambda: _echoing(
+                seen,
                 403,
-                bearer,
                 **{"WWW-Authenticate": 'Bearer error="insufficient_scope", scope="a b"'},
             ),
         }
@@ -153,9 +152,15 @@ def _reply(seen: Seen, result: Any) -> web.Response:
     return _json({"jsonrpc": "2.0", "id": seen.body["id"], "result": result})
 
 
-def _echoing(status: int, bearer: str, **headers: str) -> web.Response:
+def _echoing(seen: Seen, status: int, **headers: str) -> web.Response:
     """A refusal that says back what it was sent, as careless servers do."""
-    return web.Response(status=status, text=f"no: {bearer}", headers={"X-Sent": bearer, **headers})
+    bearer = seen.headers.get("Authorization", "")
+    request_id = seen.body.get("id") if isinstance(seen.body, dict) else None
+    error = {"code": -32001, "message": f"no: {bearer}"}
+    answer = _json({"jsonrpc": "2.0", "id": request_id, "error": error})
+    answer.set_status(status)
+    answer.headers.update({"X-Sent": bearer, **headers})
+    return answer
 
 
 def _fail(seen: Seen, code: int, message: str, data: Any = None) -> web.Response:

@@ -180,6 +180,16 @@ class Connected:
         intent = replace(base, **changes)
         await self.state.db.write(lambda tx: tx.run(refresh_intents.insert(intent)))
 
+    async def sign_in_again(self) -> None:
+        """A new consent's tokens in place of what there is."""
+        row = await self.row()
+        tokens = self.server.grant(self.client, RESOURCE)
+        at_ms = self.state.clock.now_ms()
+        record = record_of(tokens, self.server, self.client, at_ms, RESOURCE)
+        place = Place(row.agent_id, row.member_id, row.service_id, "mail", MAIL)
+        await deposit(self.state.desk, self.state.box, place, record)
+        self.state.desk.rows.forget()
+
     async def reject(self, grant: Grant) -> None:
         """The upstream did not take the grant's token either."""
         row = grant.connection
@@ -278,6 +288,22 @@ class OwnProvider:
             if token in grant.access_tokens and not grant.is_revoked:
                 return owner
         return None
+
+    async def whose(self, token: str) -> str | None:
+        """The same, for those who ask over a network."""
+        return self.owner(token)
+
+    async def posts(self) -> int:
+        """Requests that arrived at the token endpoint."""
+        return len(self.server.token_requests)
+
+    async def lost(self) -> int:
+        """Grants that were revoked."""
+        return len(self.server.revoked_grants)
+
+    async def expire(self) -> None:
+        """No access token issued so far is good any more."""
+        self.server.expire_access_tokens()
 
     async def sign_in(self, member: str, resource: str) -> TokenRecord:
         """The record of a new consent."""

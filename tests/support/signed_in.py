@@ -44,11 +44,20 @@ MEMBERS: Final = ("bob", "eve")
 class Provider(Protocol):
     """An authorization server, ours or another maker's."""
 
-    def owner(self, token: str) -> str | None:
+    async def whose(self, token: str) -> str | None:
         """Whose good access token this is."""
 
     async def sign_in(self, member: str, resource: str) -> TokenRecord:
         """The record of a new consent of a member."""
+
+    async def posts(self) -> int:
+        """Requests that arrived at the token endpoint."""
+
+    async def lost(self) -> int:
+        """Grants that were revoked because a refresh token came twice."""
+
+    async def expire(self) -> None:
+        """No access token issued so far is good any more."""
 
 
 @dataclass
@@ -77,7 +86,7 @@ class Upstream:
                 await inner(scope, receive, send)
                 return
             header = dict(scope["headers"]).get(b"authorization", b"").decode()
-            owner = self.provider.owner(header.removeprefix("Bearer "))
+            owner = await self.provider.whose(header.removeprefix("Bearer "))
             if owner is None:
                 self.refused += 1
                 await _unauthorized(send)

@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.secret import SecretBytes
@@ -170,7 +170,8 @@ def _form(auth: ClientAuth, fields: dict[str, str]) -> Form:
     }
     secret = auth.secret
     if auth.method is AuthMethod.BASIC and secret is not None:
-        pair = f"{quote_plus(auth.client_id)}:{quote_plus(secret.reveal())}"
+        # Form encoding (RFC 6749, 2.3.1) without its `+` for a blank, which not every server reads.
+        pair = f"{quote(auth.client_id, safe='')}:{quote(secret.reveal(), safe='')}"
         headers["Authorization"] = f"Basic {b64encode(pair.encode('ascii')).decode('ascii')}"
     else:
         fields["client_id"] = auth.client_id

@@ -17,7 +17,7 @@ from wicketd.domain.lifecycle import Edge, take
 from wicketd.domain.members import EDGES as MEMBER_EDGES
 from wicketd.domain.members import KEY_EDGES, KeyState, Member, MemberKey, MemberState
 from wicketd.services.desk import Unit
-from wicketd.storage import connections, invites, keys, members
+from wicketd.storage import connections, invites, keys, members, refresh_intents
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class Contents:
 
 
 DESTROYED = Contents()
+_NEW_TOKENS: Final = frozenset({"deposit", "save", "revoke", "expire"})
+"""Other tokens or none: whatever was in doubt about the old ones does not matter any more."""
 _GIVEN_UP: Final = frozenset({"revoke", "expire"})
 """After these the provider is told. A newer record takes an older one's place without a word: some
 providers would revoke the whole grant and the new tokens with it."""
@@ -144,6 +146,8 @@ def move_connection(
     after = replace(held_now, state=ConnectionState(edge.target))
     if trigger in _GIVEN_UP:
         unit.then(unit.desk.revocation.of_connection(unit.tx, connection, held.service))
+    if trigger in _NEW_TOKENS:
+        unit.tx.run(refresh_intents.delete(connection))
     unit.tx.run(connections.put(after))
     _audit_connection(unit, Held(after, held.service), edge)
     return after
