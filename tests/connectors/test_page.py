@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.support.connector_cases import CASES
+from wicketd.config import Config
 from wicketd.connectors import forms
 from wicketd.connectors.catalogue import parse_connector
 
@@ -46,3 +48,14 @@ def test_the_example_is_a_connector_file() -> None:
     tracker = parse_connector(example.encode(), "the page")
     assert tracker.namespace == "TrackerMCP"
     assert tracker.targets[0].parents == (("Team", "{team}"),)
+
+
+def test_the_page_counts_the_bundled_tools_whose_names_are_too_long() -> None:
+    longest = Config().mcp.tool_name_max
+    rows = re.findall(r"^\| `([\w-]+)` \| (\d+) \| (\d+) \|$", PARTS["Long names"], re.MULTILINE)
+    lengths = {
+        key: [len(f"{key}__{name}") for name in case.expected] for key, case in CASES.items()
+    }
+    beyond = {key: [each for each in found if each > longest] for key, found in lengths.items()}
+    assert f"{longest} unless set" in PARTS["Long names"]
+    assert rows == [(key, str(len(b)), str(max(b))) for key, b in sorted(beyond.items()) if b]
