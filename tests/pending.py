@@ -18,8 +18,6 @@ PENDING: Final[dict[str, str]] = {
     "GET /v1/agents/{agent}/policies/coverage": POLICIES,
     "wicket policy touches": POLICIES,
     "wicket policy coverage": POLICIES,
-    "wicket policy test": POLICIES,
-    "wicket audit to-test": POLICIES,
     "GET /v1/audit/pages": TUI,
     "POST /v1/audit/{ref}/reveal": TUI,
     "POST /v1/audit/{ref}/proof": TUI,

@@ -10,6 +10,7 @@ from wicket_tui.headless import (
     audit,
     catalogue,
     connection,
+    expectations,
     general,
     invite,
     key,
@@ -26,7 +27,7 @@ from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
 from wicketd import __version__
 
-EXTENSIONS: Final = (policy_files, recipe, rehearsal, replay)
+EXTENSIONS: Final = (policy_files, recipe, rehearsal, replay, expectations)
 """Modules that add their commands to the noun `policy`; importing them is enough."""
 
 app = typer.Typer(

@@ -28,9 +28,9 @@ account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
 connection: list set connect discard
 policy: list show create save enable disable delete mode versions rollback
-policy: check format schema revisions simulate replay recipe diff export import edit
+policy: check format schema revisions simulate replay recipe diff export import edit test
 session: list show reset
-audit: list tail show facets export checkpoint
+audit: list tail show facets export checkpoint to-test
 """
 
 

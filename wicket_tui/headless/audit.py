@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 import typer
 
 from wicket_tui.headless.command import Shell, command, noun
+from wicket_tui.headless.expectations import cases_of, written
 from wicket_tui.headless.filters import HELP, parsed
-from wicket_tui.headless.output import cell, facts, table
+from wicket_tui.headless.output import cell, facts, say, table
+from wicket_tui.headless.stdin import InputFailed
 from wicketd.api import endpoints
 from wicketd.api.types import audit
 from wicketd.api.types.listing import Empty
@@ -83,6 +85,27 @@ async def export(
     request = parsed(audit.AuditExport, filters or (), format=form)
     async for line in shell.client.lines(endpoints.AUDIT_EXPORT, request):
         sys.stdout.write(line + "\n")
+
+
+@command(app, "to-test")
+async def to_test(
+    shell: Shell,
+    filters: FiltersArg = None,
+    *,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many.")] = 100,
+) -> None:
+    """Real decisions of one agent as a file for `policy test`; arguments stay sealed."""
+    request = parsed(audit.AuditList, filters or (), limit=limit)
+    page = await shell.call(endpoints.AUDIT_LIST, request)
+    entries = page.items[::-1]
+    cases = list(cases_of(entries))
+    if len({entry.agent_id for entry in entries if entry.decision is not None}) > 1:
+        message = "These entries are of several agents. Name one with the filter agent:A."
+        raise InputFailed(message)
+    if not cases:
+        message = "No entry was decided by policies. Widen the filters."
+        raise InputFailed(message)
+    say(written(cases))
 
 
 @command(app, "checkpoint")
