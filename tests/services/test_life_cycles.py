@@ -14,15 +14,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.services.test_members import add_with_account
-from tests.support.state import ADMIN, NOTES, State, moved
+from tests.support.state import ADMIN, NOTES, State, moved, open_state
+from tests.support.visitors import joined
 from wicketd.domain import agents as agent_rules
 from wicketd.domain import catalogue, connections, members
+from wicketd.domain.accounts import Visitor
 from wicketd.domain.agents import AgentStatus
 from wicketd.domain.connections import ConnectionState
 from wicketd.domain.errors import Conflict, NotFound, WicketError
 from wicketd.domain.lifecycle import Edge
 from wicketd.domain.members import KeyState, MemberState
 from wicketd.domain.policies import Mode
+from wicketd.services.keys import IssuedKey
 
 Act = Callable[[], Awaitable[object]]
 WALK = settings(
@@ -200,6 +203,63 @@ async def test_keys_walk_their_table(state: State, walk: list[str]) -> None:
             assert await state.kinds(recorded) == ["key.revoked"]
         else:
             await step(state, members.KEY_EDGES, life, trigger)
+
+
+async def own_key_life(state: State, visitor: Visitor, agent_id: str) -> Life:
+    """A member that makes its own keys; the text of the newest one is kept, as people do."""
+    made: list[bytes] = [b"none yet"]
+
+    async def now() -> StrEnum | None:
+        mine = [key for key in await state.keys.list("demo") if key.state is KeyState.ACTIVE]
+        return KeyState.ACTIVE if mine else None
+
+    async def keep(making: Awaitable[IssuedKey]) -> object:
+        made.append((await making).text.reveal())
+        return None
+
+    return Life(
+        now,
+        {
+            "issue": lambda: keep(state.keys.issue_own(visitor, agent_id)),
+            "rotate": lambda: keep(state.keys.rotate_own(visitor, agent_id, made[-1])),
+            "reset_lost": lambda: keep(state.keys.replace_lost(visitor, agent_id)),
+            "revoke": lambda: state.keys.revoke_own(visitor, agent_id),
+        },
+    )
+
+
+OWN_KEY_ROWS = {
+    "issue": {"key.issued"},
+    "rotate": {"key.rotated", "key.issued"},
+    "reset_lost": {"key.reset_lost", "key.issued"},
+    "revoke": {"key.revoked"},
+}
+
+
+@WALK
+@given(walk=st.lists(st.sampled_from(sorted(OWN_KEY_ROWS)), max_size=8))
+async def test_a_members_own_keys_walk_their_table_and_never_two_are_active(
+    tmp_path_factory: pytest.TempPathFactory, walk: list[str]
+) -> None:
+    async with open_state(tmp_path_factory.mktemp("own")) as state:
+        visitor, member = await joined(state)
+        life = await own_key_life(state, visitor, member.agent_id)
+        for trigger in walk:
+            before, recorded = await life.now(), await state.recorded()
+            # A new key follows an ended one in the same transaction: the pair is one step.
+            if (before is None) != (trigger == "issue"):
+                with pytest.raises(Conflict):
+                    await life.acts[trigger]()
+                assert await state.recorded() == recorded
+                continue
+            await life.acts[trigger]()
+            assert OWN_KEY_ROWS[trigger] <= set(await state.kinds(recorded))
+            held = await state.keys.list("demo")
+            active = [key for key in held if key.state is KeyState.ACTIVE]
+            assert len(active) == (0 if trigger == "revoke" else 1)
+            ends = {edge.target for edge in members.KEY_EDGES if edge.trigger == trigger}
+            newest_end = [key.state for key in held if key.ended_at is not None]
+            assert trigger == "issue" or ends <= set(newest_end)
 
 
 @WALK

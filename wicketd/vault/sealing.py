@@ -277,7 +277,8 @@ class Sealer:
 
     def kid_digest(self, label: str, data: bytes) -> tuple[str, bytes]:
         """The same with its kid, as rows keep it."""
-        return self._keyring.active, self.digest(label, data)
+        kid, mac = next(iter(self.digests(label, data).items()))
+        return kid, mac
 
     def digests(self, label: str, data: bytes) -> dict[str, bytes]:
         """The same under every kid: look-ups by MAC may try them all, ciphertexts never do."""
