@@ -371,6 +371,21 @@ async def test_a_client_is_registered_once_for_all_members(scene: SignInScene) -
     assert kinds.count("service.credentials_set") == 1
 
 
+async def test_a_static_token_in_its_place_keeps_nothing_of_the_provider(
+    scene: SignInScene,
+) -> None:
+    await scene.connected()
+    scene.state.connectors["notes"] = scene.upstream.connector().replace(
+        'kind = "oauth"', 'kind = "static", header = "Authorization"'
+    )
+    scene.state.files.put(scene.state.catalogue())
+    await scene.state.connections.set_own_static(scene.ann, scene.agent.id, "notes", b"pasted")
+    held = await scene.held()
+    assert held is not None
+    assert (held.issuer, held.scopes, held.access_expires_at) == (None, None, None)
+    assert not held.refreshable
+
+
 async def test_no_client_document_is_published_unless_it_is_switched_on(
     scene: SignInScene,
 ) -> None:

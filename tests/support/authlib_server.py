@@ -21,6 +21,7 @@ from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped]  # it has n
 )
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # type: ignore[import-untyped]  # it has none
 from authlib.oauth2.rfc6750 import BearerTokenGenerator  # type: ignore[import-untyped]  # it has none
+from authlib.oauth2.rfc7009 import RevocationEndpoint  # type: ignore[import-untyped]  # it has none
 from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]  # it has none
 from typing_extensions import override
 
@@ -140,6 +141,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]  # authlib has no type
         self.register_token_generator("default", BearerTokenGenerator(_opaque, _opaque))
         self.register_grant(_CodeGrant, [CodeChallenge(required=True)])
         self.register_grant(_RefreshGrant)
+        self.register_endpoint(_Revocation)
 
     @override
     def query_client(self, client_id: str) -> Client | None:
@@ -214,6 +216,19 @@ class _RefreshGrant(grants.RefreshTokenGrant):  # type: ignore[misc]  # authlib 
         refresh_token.is_revoked = True
 
 
+class _Revocation(RevocationEndpoint):  # type: ignore[misc]  # authlib has no types
+    CLIENT_AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
+
+    def query_token(self, token_string: str, token_type_hint: str) -> Token | None:
+        for token in self.server.store.tokens:
+            if token_string in (token.access_token, token.refresh_token):
+                return token  # type: ignore[no-any-return]  # authlib has no types
+        return None
+
+    def revoke_token(self, token: Token, request: Any) -> None:
+        token.is_revoked = True
+
+
 def _opaque(*_args: Any, **_kwargs: Any) -> str:
     return secrets.token_urlsafe(24)
 
@@ -229,10 +244,27 @@ class Authlib:
     url: str
     store: Store
 
-    def register(self, method: str) -> Client:
+    def admits(self, authorization: str | None) -> bool:
+        """Whether an upstream that trusts this server takes the header."""
+        token = (authorization or "").removeprefix("Bearer ")
+        return any(one.access_token == token and not one.is_revoked for one in self.store.tokens)
+
+    def document(self) -> dict[str, Any]:
+        """Its metadata (RFC 8414)."""
+        return {
+            "issuer": self.url,
+            "authorization_endpoint": f"{self.url}/authorize",
+            "token_endpoint": f"{self.url}/token",
+            "revocation_endpoint": f"{self.url}/revoke",
+            "response_types_supported": ["code"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic"],
+        }
+
+    def register(self, method: str, redirect_uri: str = "https://wicket.example/cb") -> Client:
         """A new client that shows itself in one way."""
         name = f"client {len(self.store.clients)}"
-        client = Client(name, f"s:{secrets.token_hex(4)}/%", method, "https://wicket.example/cb")
+        client = Client(name, f"s:{secrets.token_hex(4)}/%", method, redirect_uri)
         self.store.clients[client.client_id] = client
         return client
 
@@ -241,7 +273,7 @@ class Authlib:
 async def serve_authlib() -> AsyncIterator[Authlib]:
     """Runs it until the block ends."""
     store = Store()
-    server = _Server(store)
+    server, made = _Server(store), Authlib("", store)
 
     async def authorize(request: web.Request) -> web.StreamResponse:
         asked = (request, dict(request.query))
@@ -254,13 +286,25 @@ async def serve_authlib() -> AsyncIterator[Authlib]:
         answer: web.StreamResponse = server.create_token_response((request, fields))
         return answer
 
+    async def revoke(request: web.Request) -> web.StreamResponse:
+        fields = {name: str(value) for name, value in (await request.post()).items()}
+        asked = (request, fields)
+        answer: web.StreamResponse = server.create_endpoint_response("revocation", asked)
+        return answer
+
+    async def metadata(_request: web.Request) -> web.StreamResponse:
+        return web.json_response(made.document())
+
     app = web.Application()
+    app.router.add_get("/.well-known/oauth-authorization-server", metadata)
+    app.router.add_post("/revoke", revoke)
     app.router.add_get("/authorize", authorize)
     app.router.add_post("/token", token)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        yield Authlib(f"http://127.0.0.1:{runner.addresses[0][1]}", store)
+        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield made
     finally:
         await runner.cleanup()

@@ -153,17 +153,19 @@ def document_url(public_url: str | None, *, is_on: bool) -> str | None:
 
 
 def is_client_id(text: str) -> bool:
-    """Whether a client id has 1 to 2,048 visible ASCII characters (RFC 6749, appendix A.1)."""
-    return _is_visible(text, _CLIENT_ID_CHARACTERS_MAX)
+    """Whether a client id has 1 to 2,048 printable ASCII characters (RFC 6749, appendix A.1)."""
+    return _is_printable(text, _CLIENT_ID_CHARACTERS_MAX)
 
 
 def is_secret(text: str) -> bool:
-    """Whether a client secret has 1 to 4,096 visible ASCII characters (RFC 6749, A.2)."""
-    return _is_visible(text, _SECRET_CHARACTERS_MAX)
+    """Whether a client secret has 1 to 4,096 printable ASCII characters (RFC 6749, A.2)."""
+    return _is_printable(text, _SECRET_CHARACTERS_MAX)
 
 
-def _is_visible(text: str, most: int) -> bool:
-    return 0 < len(text) <= most and all("\x21" <= each <= "\x7e" for each in text)
+def _is_printable(text: str, most: int) -> bool:
+    """Blanks may stand inside: at an end they come from a paste."""
+    is_ascii = all("\x20" <= each <= "\x7e" for each in text)
+    return 0 < len(text) <= most and is_ascii and text == text.strip()
 
 
 def _application_type(redirect_uri: str) -> str:

@@ -126,8 +126,8 @@ class AppCredentials:
 def _check(client_id: str, secret: SecretBytes) -> None:
     text = secret.reveal().decode("utf-8", "replace")
     if not register.is_client_id(client_id):
-        message = "A client id has 1 to 2,048 visible characters without blanks. Paste it again."
+        message = "A client id has 1 to 2,048 printable characters. Paste it again."
         raise Invalid(message)
     if not register.is_secret(text):
-        message = "A client secret has 1 to 4,096 visible characters, no blanks. Paste it again."
+        message = "A client secret has 1 to 4,096 printable characters. Paste it again."
         raise Invalid(message)

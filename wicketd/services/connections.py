@@ -215,7 +215,7 @@ class Connections:
 
     def _save(self, unit: Unit, saving: "Saving", row: Connection | None) -> Connection:
         key = unit.tx.one(keys.active_of(saving.member.agent_id, saving.member.id))
-        connection = self._blank(saving) if row is None else replace(row, destination=saving.to)
+        connection = self._blank(saving) if row is None else _static(row, saving.to)
         held = Held(connection, saving.service.key)
         if key is None:
             expires_at = unit.desk.clock.now_ms() + self._pending_ms
@@ -309,6 +309,21 @@ class Connections:
 
     def _alarm(self, what: str) -> None:
         self._desk.events.publish(Topic.STATUS, {"alarm": what})
+
+
+def _static(row: Connection, to: Destination) -> Connection:
+    """A row that takes a static token: nothing of a provider's sign-in stays with it."""
+    return replace(
+        row,
+        destination=to,
+        account_label=None,
+        issuer=None,
+        scopes=None,
+        access_expires_at=None,
+        refreshable=False,
+        refresh_due=False,
+        missing_scopes=None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

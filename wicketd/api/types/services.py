@@ -189,7 +189,7 @@ class Discovered(Struct, frozen=True, kw_only=True):
 class CredentialsPut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The OAuth app that an admin registered at the provider. Write-only: nothing returns it.
 
-    `client_id`: 1 to 2,048 visible characters; `client_secret`: 1 to 4,096.
+    `client_id`: 1 to 2,048 printable characters; `client_secret`: 1 to 4,096.
     """
 
     agent: str
