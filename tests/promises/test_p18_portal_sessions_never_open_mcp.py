@@ -110,6 +110,16 @@ def test_nothing_of_the_portal_opens_the_endpoint(scene: Scene, name: str) -> No
 
 
 @pytest.mark.requirement("P18")
+def test_even_the_key_opens_nothing_where_browsers_put_things(scene: Scene) -> None:
+    for headers, path in (
+        ({"Cookie": f"wicket={scene.key}"}, "/mcp"),
+        ({"Cookie": f"Authorization=Bearer {scene.key}"}, "/mcp"),
+        ({}, f"/mcp?access_token={scene.key}"),
+    ):
+        assert ask(scene, headers, path).status == 401
+
+
+@pytest.mark.requirement("P18")
 def test_everything_that_is_held_was_tried(scene: Scene) -> None:
     assert tuple(scene.held) == NAMES
     assert all(scene.held.values())
