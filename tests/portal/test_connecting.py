@@ -1,4 +1,9 @@
-"""Connecting at a provider, over the real port: consent, two browsers, replay, keep or discard."""
+"""Connecting at a provider, over the real port: consent, two browsers, replay, keep or discard.
+
+Removal tried by hand, which turned a test here red: the record of a browser without a session.
+The checks of state, browser and issuer are removed one by one in tests/security and
+tests/services/test_oauth_flows.py.
+"""
 
 import asyncio
 import http.client

@@ -4,8 +4,8 @@ Everything that a member's browser holds or is shown is sent to the endpoint as 
 cookie, as Basic and as a query, and each is refused as a stranger is: cookies, mailed and backup
 codes, the app's codes and secret, form tokens, the invitation. Only the member key opens it.
 
-Removals tried by hand, each turned a test here red: the shape check of keys replaced by a look-up
-of web sessions by the bearer token, the portal's cookie read as a credential in `callers.identify`.
+Removal tried by hand, which turned a test here red: a cookie taken for the credential where there
+is no Authorization header (`services.callers.identify`).
 """
 
 import base64
