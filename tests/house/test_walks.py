@@ -1,4 +1,4 @@
-"""The walk of a `tools/call` in section 5 of the house rules, read off a running call.
+"""The walks of a `tools/call` and an OAuth callback in section 5 of the house rules, as they run.
 
 The names are the code's. The journal is left out: it runs on the writer's thread, which no profile
 of this one sees; `store_intent` returns only when its row is durable.
@@ -11,9 +11,13 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pytest
+
 from tests.support.calling import NO_WIPING
+from tests.support.sign_ins import at_provider, open_scene
 from tests.support.state import ADMIN
 from tests.support.wired import open_wired
+from wicketd.domain.errors import Forbidden
 
 ROOT = Path(__file__).resolve().parents[2] / "wicketd"
 WALK = (
@@ -45,6 +49,25 @@ WALK = (
     "services.calls.Calls.settle",
     "proxy.calls._reply",
 )
+CALLBACK = (
+    "services.oauth_flows.OAuthFlows.callback",
+    "services.flow_redeem.FlowRedeem.redeem",
+    "services.clock_guard.ClockGuard.check",
+    "oauth.callback.parse",
+    "services.flow_redeem.FlowRedeem.take",
+    "services.flow_redeem.FlowRedeem.finish",
+    "oauth.callback.code_of",
+    "oauth.token.code_request",
+    "oauth.client.OAuthHttp.post_form",
+    "net.client.Endpoint.request",
+    "oauth.token.parse",
+    "services.oauth_records.first",
+    "services.flow_redeem.FlowRedeem._keep",
+    "services.flow_end.FlowEnd.hold",
+    "services.oauth_flows.OAuthFlows.confirm",
+    "services.flow_end.FlowEnd.confirm",
+)
+LAST_OF_A_REFUSAL = "services.flow_redeem.FlowRedeem.take"
 LAST_OF_A_DENIAL = "services.calls.Calls.record"
 
 
@@ -98,3 +121,23 @@ async def test_a_denied_call_stops_at_its_row(tmp_path: Path) -> None:
     behind = WALK.index(LAST_OF_A_DENIAL) + 1
     assert missed(names, WALK[:behind]) == []
     assert not set(names) & set(WALK[behind:])
+
+
+async def test_a_callback_enters_the_functions_of_its_walk_in_order(tmp_path: Path) -> None:
+    async with open_scene(tmp_path) as scene:
+        query = await at_provider(await scene.begin())
+        with entered() as names:
+            page = await scene.back(scene.ann, query)
+            await scene.state.flows.confirm(scene.ann, page.flow_id)
+    assert missed(names, CALLBACK) == []
+
+
+async def test_a_refused_callback_stops_at_its_state(tmp_path: Path) -> None:
+    async with open_scene(tmp_path) as scene:
+        query = await at_provider(await scene.begin())
+        other = await scene.other_browser()
+        with entered() as names, pytest.raises(Forbidden):
+            await scene.back(other, query)
+    behind = CALLBACK.index(LAST_OF_A_REFUSAL) + 1
+    assert missed(names, CALLBACK[:behind]) == []
+    assert not set(names) & set(CALLBACK[behind:])
