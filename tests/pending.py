@@ -15,9 +15,7 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "GET /v1/agents/{agent}/policies/coverage": POLICIES,
     "wicket policy touches": POLICIES,
-    "wicket policy coverage": POLICIES,
     "GET /v1/audit/pages": TUI,
     "POST /v1/audit/{ref}/reveal": TUI,
     "POST /v1/audit/{ref}/proof": TUI,

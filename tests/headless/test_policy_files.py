@@ -149,3 +149,13 @@ async def test_an_editor_that_is_none_is_said(
     monkeypatch.setenv("EDITOR", "false")
     ran = await wicket(there, "edit demo keep-notes")
     assert (ran.code, "nothing is saved" in ran.err) == (2, True)
+
+
+async def test_coverage_shows_tools_and_policies(there: Administered) -> None:
+    ran = await wicket(there, "coverage demo")
+    assert ran.code == 0
+    tools, records, days = ran.out.split("\n\n")
+    assert tools.splitlines()[0].split() == ["COVER", "TOOL", "TIER", "STALE", "POLICIES"]
+    assert "keep-notes" in records
+    assert days == "Hits are of the last 30 days.\n"
+    assert (await wicket(there, "coverage nowhere")).code == 3

@@ -28,7 +28,7 @@ account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
 connection: list set connect discard
 policy: list show create save enable disable delete mode versions rollback
-policy: check format schema revisions simulate replay recipe diff export import edit test
+policy: check format schema revisions simulate replay recipe diff export import edit test coverage
 session: list show reset
 audit: list tail show facets export checkpoint to-test
 """

@@ -447,6 +447,7 @@ CASES: Final[dict[str, Case]] = {
         policy_sets.DiffAsk(agent="demo", policy="nothing", from_version=1, to_version=2),
         two_versions,
     ),
+    "policy.coverage": Case(agents.AgentRef(agent="demo"), policy),
     "policy.export": Case(agents.AgentRef(agent="demo"), policy),
     "policy.import": Case(
         policy_sets.PolicyImport(

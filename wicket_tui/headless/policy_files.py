@@ -1,4 +1,4 @@
-"""`wicket policy diff|export|import|edit`: versions compared, sets and texts as files."""
+"""`wicket policy diff|export|import|edit|coverage`: sets and texts compared, as files, in use."""
 
 import os
 import shlex
@@ -78,6 +78,27 @@ async def import_(
     done = await shell.call(policy_endpoints.POLICY_IMPORT, request, match=revision)
     shell.done(done, f"Revision {done.policy_revision} of {agent} is in force.")
     return None
+
+
+@command(app, "coverage")
+async def coverage(shell: Shell, agent: AgentArg) -> None:
+    """Tools that no policy permits, and policies that never decide or no longer fit."""
+    found = await shell.call(policy_endpoints.POLICY_COVERAGE, agents.AgentRef(agent=agent))
+    tools = [
+        (one.cover, f"{one.service}__{one.tool}", one.tier, one.stale, one.policies)
+        for one in found.tools
+    ]
+    rows = [
+        (one.policy, one.enabled, one.mode, one.hits, one.unmatchable, one.stale, one.broken)
+        for one in found.policies
+    ]
+    heads = ("policy", "enabled", "mode", "hits", "unmatchable", "stale", "broken")
+    parts = (
+        table(("cover", "tool", "tier", "stale", "policies"), sorted(tools)),
+        table(heads, rows),
+        f"Hits are of the last {found.days} days.",
+    )
+    shell.show(found, "\n\n".join(parts))
 
 
 @command(app, "edit")

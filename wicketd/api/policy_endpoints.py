@@ -6,7 +6,7 @@ Source: product specification, section 9.
 from typing import Any, Final
 
 from wicketd.api.endpoint import AGENT, Endpoint
-from wicketd.api.types import agents, policies, policy_sets, recipes
+from wicketd.api.types import agents, coverage, policies, policy_sets, recipes
 from wicketd.api.types.listing import Page
 
 # One row is a few lines here; formatted, each would fill a third of a screen.
@@ -96,6 +96,10 @@ POLICY_IMPORT: Final = Endpoint(
     response=policy_sets.PolicyImported, permission="write", match="policy_revision",
     etag="policy_revision", audit=("policy.imported",), command="policy import",
     summary="Make a whole set the agent's, at one revision or not at all; or only plan it.")
+POLICY_COVERAGE: Final = Endpoint(
+    name="policy.coverage", method="GET", path=_A + "/policies/coverage", request=agents.AgentRef,
+    response=coverage.Coverage, command="policy coverage",
+    summary="Tools that no policy permits, and policies that do nothing.")
 
 # fmt: on
 

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from wicketd.admin import policy_set_mapping, recipe_mapping
+from wicketd.admin import coverage_mapping, policy_set_mapping, recipe_mapping
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import policy_sets
 from wicketd.api.types import recipes as wire
 from wicketd.api.types.agents import AgentRef
+from wicketd.api.types.coverage import Coverage
 from wicketd.services import policy_diffs
 
 
@@ -41,9 +42,16 @@ async def import_(uses: UseCases, ask: Ask[policy_sets.PolicyImport]) -> policy_
     return policy_set_mapping.imported(found)
 
 
+async def coverage(uses: UseCases, ask: Ask[AgentRef]) -> Coverage:
+    """What the set covers."""
+    found = await uses.policies.craft.coverage.show(ask.request.agent)
+    return coverage_mapping.coverage(found)
+
+
 HANDLERS: Final[Handlers] = {
     "policy.recipe": recipe,
     "policy.diff": diff,
     "policy.export": export,
     "policy.import": import_,
+    "policy.coverage": coverage,
 }
