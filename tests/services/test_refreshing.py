@@ -160,11 +160,11 @@ async def test_a_revoked_connection_takes_no_new_tokens(tmp_path: Path) -> None:
     async with open_connected(tmp_path) as bob:
         await expired(bob)
         bob.server.after_redeeming.clear()
-        call = asyncio.create_task(bob.token())
+        call = asyncio.create_task(bob.fresh())
         await bob.server.at_token.acquire()
         await bob.state.connections.discard(ADMIN, "demo", "bob", "mail")
         bob.server.after_redeeming.set()
-        assert await call is None
+        assert await call is Fault.RECONNECT
         row = await bob.row()
         assert (row.state, row.sealed_ct) == (ConnectionState.REVOKED, None)
         assert await bob.intent() is None
