@@ -64,6 +64,12 @@ async def test_the_set_in_force_decides_its_own_calls_alike(gate: Gate) -> None:
     assert found.before.deny > 2
 
 
+async def test_each_decision_verifies_under_its_own_policies(gate: Gate) -> None:
+    found = await over(gate, verify=True)
+    assert (found.faults, found.unmatched) == (0, {})
+    assert found.matched > 5
+
+
 async def test_each_call_is_simulated_as_it_was_decided(gate: Gate) -> None:
     for one in await gate.audit():
         if one.decision is None or one.reason_code in {None, "denied"}:

@@ -1,6 +1,7 @@
 """`wicket policy simulate` and `replay` as processes, against real use cases over a socket."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -134,3 +135,27 @@ async def test_a_replay_that_makes_no_sense_is_refused(
 ) -> None:
     ran = await wicket(there, line, stdin="permit (")
     assert (ran.code, ran.out) == (code, "")
+
+
+async def test_recorded_decisions_verify_under_their_own_policies(called: Administered) -> None:
+    ran = await wicket(called, f"{REPLAY} --verify")
+    assert (ran.code, ran.out) == (0, "2 decisions read, 2 verified, 0 faults.\n"), ran.err
+    ran = await wicket(called, f"{REPLAY} --verify --policy baseline-notes")
+    assert (ran.code, ran.out) == (2, "")
+
+
+async def test_a_fault_fails_a_verification(called: Administered) -> None:
+    calling = calling_over(called.state)
+    key, text = await called.state.keys.issue(ADMIN, "demo", await another(called))
+    call = calling.call(await called.state.caller_of(key, text), "delete_note", "notes")
+    decision = calling.decide(call)
+    await calling.calls.record(call, replace(decision, allow=True))
+    ran = await wicket(called, f"{REPLAY} --verify")
+    assert ran.code == 1
+    assert "3 decisions read, 3 verified, 1 faults." in ran.out
+    assert "wicketd audit verify" in ran.err
+
+
+async def another(there: Administered) -> str:
+    """One more member."""
+    return (await there.state.member("demo", "eve")).id

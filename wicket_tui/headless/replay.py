@@ -45,6 +45,9 @@ async def replay(  # noqa: PLR0913  # one parameter an option
     fail_on_flip: Annotated[
         bool, typer.Option("--fail-on-flip", help="Exit 9 if a decision changes.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Each row under its own policies; exit 1 on a fault.")
+    ] = False,
     rows: Annotated[
         int, typer.Option("--rows", min=0, max=500, help="Changed rows to print.")
     ] = 20,
@@ -61,12 +64,17 @@ async def replay(  # noqa: PLR0913  # one parameter an option
         draft=text,
         policy=policy if draft is None else None,
         version=version,
+        verify=verify,
     )
     found = await _over(shell, await shell.call(endpoints.REPLAY_CREATE, request))
-    changed = await _changed(shell, found, rows)
-    shell.show({"replay": found, "rows": changed}, "\n".join(_lines(found, changed)))
+    changed = await _changed(shell, found, rows, verify=verify)
+    lines = _verified(found, changed) if verify else _lines(found, changed)
+    shell.show({"replay": found, "rows": changed}, "\n".join(lines))
     if found.state != "done":
         note(safe_message(f"The replay is not whole. {found.error or 'It was cancelled.'}"))
+        return Exit.FAILED
+    if found.faults:
+        note("The log and its policies do not agree. Run wicketd audit verify on this host.")
         return Exit.FAILED
     return Exit.NEGATIVE if fail_on_flip and found.changed else None
 
@@ -84,12 +92,21 @@ async def _over(shell: Shell, found: replays.Replay) -> replays.Replay:
 
 
 async def _changed(
-    shell: Shell, found: replays.Replay, limit: int
+    shell: Shell, found: replays.Replay, limit: int, *, verify: bool
 ) -> tuple[replays.ReplayRow, ...]:
     if limit == 0:
         return ()
-    asked = replays.ReplayRows(replay=found.id, only="changed", limit=limit)
+    every = replays.ReplayRows(replay=found.id, limit=limit)
+    asked = every if verify else replays.ReplayRows(replay=found.id, only="changed", limit=limit)
     return (await shell.call(endpoints.REPLAY_ROWS, asked)).items
+
+
+def _verified(found: replays.Replay, rows: tuple[replays.ReplayRow, ...]) -> Iterator[str]:
+    yield f"{found.rows} decisions read, {found.matched} verified, {found.faults} faults."
+    for reason, count in found.unmatched.items():
+        yield f"Not verified: {count} ({safe_text(reason)})"
+    if rows:
+        yield table(HEADS, [_row(one) for one in rows])
 
 
 def _lines(found: replays.Replay, rows: tuple[replays.ReplayRow, ...]) -> Iterator[str]:

@@ -35,6 +35,7 @@ async def ask(uses: UseCases, asked: wire.ReplayCreate) -> ReplayAsk:
         draft=None if asked.draft is None else simulation_mapping.draft(asked.draft),
         policy=asked.policy,
         version=asked.version,
+        verify=asked.verify,
     )
 
 
@@ -61,6 +62,7 @@ def replay(value: Replay) -> wire.Replay:
         deny_allow=tally.changed[DENY_ALLOW],
         differing=tally.differing,
         uses_session=tally.uses_session,
+        faults=tally.faults,
         unmatched=dict(sorted(tally.unmatched.items())),
         by_tool=_named(tally.by_tool),
         by_member=_named(tally.by_member),

@@ -131,9 +131,12 @@ class Rehearsals:
             made.append(_version(now.agent, record, scope))
         return made
 
-    def setup(self, now: SetNow, *sets: Iterable[PolicyVersion]) -> Setup:
-        """These sets over the agent's tools, with what is denied now whatever the policies say."""
-        in_force = self._desk.snapshots.engine_of(now.agent.id)
+    def setup(self, now: SetNow, *sets: Iterable[PolicyVersion], is_blocked: bool = True) -> Setup:
+        """These sets over the agent's tools.
+
+        `is_blocked`: with the actions that are denied now whatever the policies say.
+        """
+        in_force = self._desk.snapshots.engine_of(now.agent.id) if is_blocked else None
         blocked = {} if in_force is None else in_force.blocked
         return setups.setup(now.agent, now.views.values(), sets, blocked, strict=self._strict)
 

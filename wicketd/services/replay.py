@@ -10,18 +10,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from wicketd.domain.actor import Actor
-from wicketd.domain.audit import AuditRow
 from wicketd.domain.catalogue import ServiceView
 from wicketd.domain.errors import BadRequest, Conflict, Invalid, NotFound, WicketError
 from wicketd.domain.ids import AgentId
 from wicketd.domain.json import JsonObject
-from wicketd.domain.members import Member, MemberState
+from wicketd.domain.members import MemberState
 from wicketd.domain.policies import Mode, PolicyVersion
 from wicketd.domain.ports import Spawn, Task
-from wicketd.policy.replay import ListChange, RecordedCall, Replayed
+from wicketd.policy.replay import ListChange
 from wicketd.policy.setups import Setup
 from wicketd.services.desk import Desk
 from wicketd.services.events import Topic
@@ -30,6 +29,8 @@ from wicketd.services.rehearsals import DraftText, Rehearsals, replaced
 from wicketd.services.replay_rows import (
     Before,
     Opener,
+    Page,
+    ReplayChild,
     ReplayRow,
     Tally,
     listable,
@@ -37,11 +38,9 @@ from wicketd.services.replay_rows import (
     unasked,
     with_gone,
 )
+from wicketd.services.verification import Verifier
 from wicketd.storage import audit, members, policies
 from wicketd.storage.audit import AuditFilters, AuditTable
-
-Page = Sequence[tuple[AuditRow, bytes | None]]
-"""Rows with the sealed arguments of their calls."""
 
 RUNNING: Final = 2
 KEPT: Final = 16
@@ -49,24 +48,6 @@ KEPT: Final = 16
 READ_ROWS: Final = 250
 ASK_ROWS: Final = 50
 """Rows that are opened before the loop serves calls again."""
-
-
-class ReplayChild(Protocol):
-    """A policy child that runs one replay."""
-
-    async def replay(self, setup: Setup) -> None:
-        """Compiles the sets."""
-
-    async def rows(self, rows: Sequence[RecordedCall]) -> list[Replayed]:
-        """Decides a page."""
-
-    async def lists(
-        self, members: Sequence[Member], tools: Sequence[tuple[str, str]]
-    ) -> list[ListChange]:
-        """Members whose tool list differs between the sets."""
-
-    async def stop(self) -> None:
-        """Ends the process."""
 
 
 class ReplayState(StrEnum):
@@ -90,6 +71,8 @@ class ReplayAsk:
     draft: DraftText | None = None
     policy: str | None = None
     version: int | None = None
+    verify: bool = False
+    """Each row under its own revision instead, where only faults are looked for."""
 
 
 @dataclass(slots=True)
@@ -115,6 +98,7 @@ class Replay:
 class _Plan:
     """What a replay works with."""
 
+    now: SetNow
     setup: Setup
     opener: Opener
     tools: tuple[tuple[str, str], ...]
@@ -236,10 +220,13 @@ class Replays:
     async def _run(self, made: Replay, plan: _Plan) -> None:
         child = self._new_child()
         try:
-            await child.replay(plan.setup)
-            async for page in self._pages(made, plan):
-                await self._decide(made, child, plan.opener, page)
-            made.tally.lists = await self._lists(child, plan)
+            if made.ask.verify:
+                await self._verify(made, child, plan)
+            else:
+                await child.replay(plan.setup)
+                async for page in self._pages(made, plan):
+                    await self._decide(made, child, plan.opener, page)
+                made.tally.lists = await self._lists(child, plan)
             made.state = ReplayState.DONE
         except WicketError as error:
             made.state, made.error = ReplayState.FAILED, error.message
@@ -250,6 +237,14 @@ class Replays:
             made.over.set()
             self._tell(made)
             await child.stop()
+
+    async def _verify(self, made: Replay, child: ReplayChild, plan: _Plan) -> None:
+        verifier = Verifier(self._desk.db, self._rehearsals, plan.now, plan.opener)
+        async for page in self._pages(made, plan):
+            for start in range(0, len(page), ASK_ROWS):
+                await verifier.decide(child, page[start : start + ASK_ROWS], made.tally)
+                await asyncio.sleep(0)
+            self._tell(made)
 
     async def _pages(self, made: Replay, plan: _Plan) -> AsyncIterator[Page]:
         after, asked = 0, made.ask.filters
@@ -319,6 +314,7 @@ class Replays:
         setup = self._rehearsals.setup(_over(now, views), *sets)
         head = await self._desk.db.one(AuditTable().head())
         return _Plan(
+            now=now,
             setup=setup,
             opener=Opener(self._rehearsals.recorded, targets(views)),
             tools=tuple(listable(now.views.values())),
@@ -353,6 +349,9 @@ def _check(ask: ReplayAsk) -> None:
     if ask.draft is not None and (ask.policy is not None or ask.version is not None):
         message = "Give a draft, which may name its policy, or a policy and version, not both."
         raise BadRequest(message)
+    if ask.verify and (ask.draft is not None or ask.policy is not None):
+        message = "Rows are verified under their own policies. Give no draft and no policy."
+        raise BadRequest(message)
     if ask.version is not None and ask.policy is None:
         message = "A version belongs to a policy. Name the policy too."
         raise BadRequest(message)
@@ -372,6 +371,7 @@ def _facts(made: Replay) -> JsonObject:
         "policy": made.key,
         "version": ask.version,
         "draft": ask.draft is not None,
+        "verify": ask.verify or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 

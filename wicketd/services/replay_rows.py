@@ -7,7 +7,7 @@ was recorded; only the target is mapped anew, by today's rule. Source: policy sp
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -15,7 +15,7 @@ from wicketd.connectors.mapping import CompiledRule, Unresolved
 from wicketd.domain.audit import AuditRow
 from wicketd.domain.catalogue import ServiceView, Target, ToolStatus
 from wicketd.domain.json import JsonObject
-from wicketd.domain.members import Role
+from wicketd.domain.members import Member, Role
 from wicketd.domain.policies import Reason
 from wicketd.policy.replay import (
     NO_CONTEXT,
@@ -26,6 +26,7 @@ from wicketd.policy.replay import (
     Replayed,
 )
 from wicketd.policy.schema import render
+from wicketd.policy.setups import Setup
 from wicketd.services.recorded import RecordedArguments
 
 KEPT_ROWS: Final = 10_000
@@ -34,6 +35,28 @@ TOP: Final = 50
 
 ALLOW_DENY: Final = "allow_deny"
 DENY_ALLOW: Final = "deny_allow"
+
+
+Page = Sequence[tuple[AuditRow, bytes | None]]
+"""Rows with the sealed arguments of their calls."""
+
+
+class ReplayChild(Protocol):
+    """A policy child that runs one replay."""
+
+    async def replay(self, setup: Setup) -> None:
+        """Compiles the sets."""
+
+    async def rows(self, rows: Sequence[RecordedCall]) -> list[Replayed]:
+        """Decides a page."""
+
+    async def lists(
+        self, members: Sequence[Member], tools: Sequence[tuple[str, str]]
+    ) -> list[ListChange]:
+        """Members whose tool list differs between the sets."""
+
+    async def stop(self) -> None:
+        """Ends the process."""
 
 
 class _Body(msgspec.Struct, frozen=True, rename="camel"):
@@ -188,6 +211,8 @@ class Tally:
     by_tool: Counter[str] = field(default_factory=Counter)
     by_member: Counter[str] = field(default_factory=Counter)
     uses_session: int = 0
+    faults: int = 0
+    """Verified rows that their own set decides otherwise, or by other statements."""
     kept: list[ReplayRow] = field(default_factory=list)
     is_cut: bool = False
     lists: tuple[ListChange, ...] = ()
@@ -207,6 +232,23 @@ class Tally:
         self.differing += is_differing
         if flip is not None or found.unmatched is not None or is_differing:
             self._keep(before, found, flip)
+
+    def verify(self, before: Before, found: Replayed) -> None:
+        """Counts one row that was decided under its own revision."""
+        again = found.baseline
+        if again is None:
+            self.add(before, found)
+            return
+        self.rows += 1
+        self.reached_ms = before.row.ts
+        self.matched += 1
+        self.before[before.allowed] += 1
+        self.baseline[again.allow] += 1
+        self.after[again.allow] += 1
+        by = {f"{one.key}@{one.version}#{one.statement}" for one in again.determining}
+        if again.allow != before.allowed or by != set(before.determining):
+            self.faults += 1
+            self._keep(before, found, None)
 
     def skip(self, row: AuditRow) -> None:
         """Counts a row that no policy was asked about."""

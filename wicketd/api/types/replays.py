@@ -15,7 +15,8 @@ class ReplayCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     `from`, `to`: ISO 8601, or how long ago (`7d`); the end is not of the window. `draft`: a text;
     or `policy` with `version` (None: the current one), as if it were enforced; neither: the set in
-    force. `service`, `tool`, `member`, `session`: as filters of the audit.
+    force. `verify`: each row under its own revision and schema instead, to find faults.
+    `service`, `tool`, `member`, `session`: as filters of the audit.
     """
 
     agent: str
@@ -24,6 +25,7 @@ class ReplayCreate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     draft: DraftText | None = None
     policy: str | None = None
     version: int | None = None
+    verify: bool = False
     service: str | None = None
     tool: str | None = None
     member: str | None = None
@@ -80,8 +82,9 @@ class Replay(Struct, frozen=True, kw_only=True):
     `before` as recorded, `baseline` under today's enforced set without the record, `after` with it.
     `changed`: before and after differ; `differing`: before and baseline do. `uses_session`: rows
     decided by statements that read counters, which the record's own denials would have moved.
-    `unmatched`: by reason. `lists`: changes of tool lists, known at the end. `kept`: rows that can
-    be read; `is_cut`: there are more.
+    `faults`: verified rows that their own set decides otherwise. `unmatched`: by reason.
+    `lists`: changes of tool lists, known at the end. `kept`: rows that can be read; `is_cut`: there
+    are more.
     """
 
     id: str
@@ -103,6 +106,7 @@ class Replay(Struct, frozen=True, kw_only=True):
     deny_allow: int
     differing: int
     uses_session: int
+    faults: int
     unmatched: dict[str, int]
     by_tool: tuple[Named, ...]
     by_member: tuple[Named, ...]

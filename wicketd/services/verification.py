@@ -1,0 +1,101 @@
+"""Recorded decisions made once more under their own revision: a difference is a fault, not a flip.
+
+Counterpart of `services.replay`, which runs it. Invariant: a row is only verified under the very
+set and schema whose hashes it carries; where one of them cannot be rebuilt, the row is unmatched.
+Source: policy spec, 7.3.
+"""
+
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from wicketd.domain.audit import AuditRow
+from wicketd.domain.policies import Mode, PolicyVersion
+from wicketd.domain.ports import Database
+from wicketd.policy.replay import Replayed
+from wicketd.policy.revisions import set_sha256
+from wicketd.policy.schema import render
+from wicketd.services.policy_sets import SetNow
+from wicketd.services.rehearsals import Rehearsals
+from wicketd.services.replay_rows import Before, Opener, Page, ReplayChild, Tally, unasked
+from wicketd.storage import policies
+
+SCHEMA_CHANGED: Final = "schema_changed"
+SET_MISSING: Final = "set_missing"
+
+
+class _Stamp(msgspec.Struct, frozen=True, rename="camel"):
+    """What a decision says it was made with; hashes are hex."""
+
+    policy_revision: int = 0
+    policy_set_sha256: str = ""
+    schema_sha256: str = ""
+
+
+class Verifier:
+    """Verifies one agent's rows, page by page, with one policy child."""
+
+    def __init__(self, db: Database, rehearsals: Rehearsals, now: SetNow, opener: Opener) -> None:
+        self._db = db
+        self._rehearsals = rehearsals
+        self._now = now
+        self._opener = opener
+        self._schema = render(list(now.views.values())).sha256.hex()
+        self._loaded: _Stamp | None = None
+
+    async def decide(self, child: ReplayChild, page: Page, tally: Tally) -> None:
+        """Counts a page. Raises what the child raises."""
+        for stamp, rows in groupby(page, lambda one: _stamp(one[0])):
+            asked: list[Before] = []
+            for row, envelope in rows:
+                opened = self._opener.opened(row, envelope)
+                if opened is None:
+                    tally.skip(row)
+                else:
+                    asked.append(opened)
+            await self._group(child, stamp, asked, tally)
+
+    async def _group(
+        self, child: ReplayChild, stamp: _Stamp, asked: list[Before], tally: Tally
+    ) -> None:
+        reason = await self._load(child, stamp) if asked else None
+        calls = [one.call for one in asked if one.call is not None]
+        found: dict[int, Replayed] = {}
+        if reason is None and calls:
+            found = {one.seq: one for one in await child.rows(calls)}
+        for one in asked:
+            missing = unasked(one) if reason is None else Replayed(one.row.seq, reason)
+            tally.verify(one, found.get(one.row.seq) or missing)
+
+    async def _load(self, child: ReplayChild, stamp: _Stamp) -> str | None:
+        """Puts the set of a stamp into the child; why not, if it cannot."""
+        if stamp.schema_sha256 != self._schema:
+            return SCHEMA_CHANGED
+        if stamp == self._loaded:
+            return None
+        records = await self._records(stamp)
+        if records is None:
+            return SET_MISSING
+        live = [one for one in records if one.mode is Mode.ENFORCE]
+        self._loaded = None
+        await child.replay(self._rehearsals.setup(self._now, live, is_blocked=False))
+        self._loaded = stamp
+        return None
+
+    async def _records(self, stamp: _Stamp) -> list[PolicyVersion] | None:
+        """The versions in force at a revision; None if they are not those that decided."""
+        agent_id = self._now.agent.id
+        stored = await self._db.one(policies.revision(agent_id, stamp.policy_revision))
+        if stored is None:
+            return None
+        records: list[PolicyVersion] = []
+        for key, number in msgspec.json.decode(stored.manifest, type=list[tuple[str, int]]):
+            version = await self._db.one(policies.version(agent_id, key, number))
+            if version is not None:
+                records.append(version)
+        return records if set_sha256(records).hex() == stamp.policy_set_sha256 else None
+
+
+def _stamp(row: AuditRow) -> _Stamp:
+    return msgspec.json.decode(row.body, type=_Stamp)
