@@ -6,6 +6,7 @@ further lock doubles, up to a day. Counterparts: `vault.totp` (which code fits),
 """
 
 import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -28,6 +29,7 @@ LONGEST_LOCK_MS: Final = 24 * 3_600_000
 BACKUP_CODES: Final = 10
 BACKUP_LENGTH: Final = 10
 _BACKUP: Final = "backup-code"
+_NOBODY: Final = AccountId("")
 
 
 class Proof(StrEnum):
@@ -81,7 +83,7 @@ class Authenticator:
         self._random = random
         self._ids = ids
         self._is_only_proof = is_only_proof
-        self._nobodys = Secret(random.bytes(totp.SECRET_BYTES))
+        self._nobodys: bytes | None = None
 
     def prove(
         self, tx: Tx, account: Account, typed: str, now_ms: int, *, app_only: bool = False
@@ -106,12 +108,19 @@ class Authenticator:
 
     def prove_nobody(self, tx: Tx, typed: str, now_ms: int) -> Verdict:
         """The same work for an address that proves nothing, so that it takes as long."""
-        nobody = AccountId("")
-        tx.one(second_factors.of(nobody))
-        totp.accepted_step(self._nobodys, typed.strip(), now_ms, None)
-        self._backup_code(tx, nobody, typed, now_ms)
-        tx.run(second_factors.fail(nobody, None))
+        self.look_at_nobody(tx)
+        if self._nobodys is None:
+            secret = Secret(self._random.bytes(totp.SECRET_BYTES))
+            self._nobodys = self._sealer.seal_totp(_NOBODY, secret)[1]
+        secret = self._sealer.open_totp(_NOBODY, self._nobodys)
+        totp.accepted_step(secret, _digits(typed), now_ms, None)
+        self._matching(tx.all(second_factors.nobodys_codes(BACKUP_CODES)), _NOBODY, typed)
+        tx.run(second_factors.fail_nobody())
         return Verdict(is_counted=True)
+
+    def look_at_nobody(self, tx: Tx) -> None:
+        """The read that finds out that an account is locked, for an address without one."""
+        tx.one(second_factors.of(_NOBODY))
 
     def begin(self, tx: Tx, account_id: AccountId) -> Secret | None:
         """Stores a new secret that awaits its first code; None when one is enrolled."""
@@ -157,16 +166,23 @@ class Authenticator:
         return Proof.TOTP
 
     def _backup_code(self, tx: Tx, account_id: AccountId, typed: str, now_ms: int) -> Proof | None:
-        code = codes.fold(typed, BACKUP_LENGTH)
-        macs = self._sealer.digests(_BACKUP, _backup_data(account_id, code or ""))
-        found: BackupCode | None = None
-        for one in tx.all(second_factors.unused_codes(account_id)):
-            if hmac.compare_digest(macs.get(one.kid, b""), one.code_mac) and code is not None:
-                found = one
+        found = self._matching(tx.all(second_factors.unused_codes(account_id)), account_id, typed)
         if found is None or not tx.run(second_factors.use_code(found.id, now_ms)):
             return None
         tx.run(second_factors.forgive(account_id))
         return Proof.BACKUP_CODE
+
+    def _matching(
+        self, unused: Sequence[BackupCode], account_id: AccountId, typed: str
+    ) -> BackupCode | None:
+        """The code that was typed; every one is compared, whichever it is."""
+        code = codes.fold(typed, BACKUP_LENGTH)
+        macs = self._sealer.digests(_BACKUP, _backup_data(account_id, code or ""))
+        found: BackupCode | None = None
+        for one in unused:
+            if hmac.compare_digest(macs.get(one.kid, b""), one.code_mac) and code is not None:
+                found = one
+        return found
 
     def _open(self, account_id: AccountId, row: SecondFactorRow) -> Secret | None:
         """The secret; None if the ciphertext does not open: then no code of it is right."""

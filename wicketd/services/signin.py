@@ -285,6 +285,7 @@ class SignIn:
     def _judge_nobody(self, tx: Tx, address: str, code: str, now: int) -> Verdict:
         locked = self._decoys.locked_until(address, now)
         if locked is not None:
+            self._doors.authenticator.look_at_nobody(tx)
             return Verdict(locked_until=locked)
         counted = self._doors.authenticator.prove_nobody(tx, code, now)
         return replace(counted, locked_until=self._decoys.fail(address, now))

@@ -110,6 +110,24 @@ def unused_codes(account_id: AccountId) -> Query[BackupCode]:
     )
 
 
+def nobodys_codes(count: int) -> Query[BackupCode]:
+    """As many rows as an account has codes, of nobody: reading them takes as long."""
+    return Query(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) "
+        "SELECT '', zeroblob(32), '' FROM n",
+        (count,),
+        lambda row: BackupCode(row[0], row[1], row[2]),
+    )
+
+
+def fail_nobody() -> Statement:
+    """Writes as much as `fail` and changes nothing."""
+    return Statement(
+        "UPDATE accounts SET mfa_failures = mfa_failures WHERE id = (SELECT min(id) FROM accounts)",
+        (),
+    )
+
+
 def insert_code(code: BackupCode, account_id: AccountId) -> Statement:
     """Adds one code."""
     return Statement(
