@@ -111,7 +111,7 @@ def test_backup_codes_are_replaced_only_with_a_code_of_the_app(ann: tuple[Person
 
 @pytest.mark.parametrize("value", [XSS, "a\u202eb\u200f", "Ünïcode 🗝"])
 def test_hostile_names_are_text_on_every_page(portal: Portal, value: str) -> None:
-    key = f"x{abs(hash(value)) % 100_000}"
+    key = f"named-{len(value)}"
     try:
         portal.daemon.wicket("agent", "create", key, "--name", value[:80])
     except AssertionError:
@@ -131,7 +131,7 @@ def test_hostile_names_are_text_on_every_page(portal: Portal, value: str) -> Non
         names = {tag for tag, _ in page.tags}
         assert not names & {"script", "img", "iframe", "object", "style"}
         assert not [given for _, given in page.tags if any(name.startswith("on") for name in given)]
-        assert "49" not in page.html or "{{7777*7777}}" in page.text
+        assert "60481729" not in page.html
         assert re.search(r"style=|javascript:", page.html) is None
 
 
