@@ -132,6 +132,7 @@ _READS: dict[str, Query[Any]] = {
     "audit.page(policy)": audit.page(AuditFilters(policy_id="p")),
     "audit.page(outcome)": audit.page(AuditFilters(outcome="timeout")),
     "audit.page(time)": audit.page(AuditFilters(from_ms=1, to_ms=2)),
+    "audit.decided": audit.decided(AuditFilters(agent_id=AGENT), 0, 100, 10),
     "audit.arguments_of": audit.arguments_of("a"),
     "audit_counts.facets": audit_counts.facets(AGENT, "tool"),
     "audit_counts.stats": audit_counts.stats(AGENT, 1, 2),
