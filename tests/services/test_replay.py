@@ -187,7 +187,8 @@ async def test_facts_are_those_of_the_call_and_not_of_today(calling: Calling) ->
     agent = await state.agents.get("demo")
     await state.agents.update(ADMIN, "demo", expected=agent.rev, tz="Asia/Tokyo")
     found = (await replayed(calling, ReplayAsk(ALL, draft=DraftText(text)))).tally
-    assert found.changed == {"allow_deny": 1}
+    assert (found.changed, found.differing) == ({"allow_deny": 1}, 0)
+    assert [row.after.reason for row in found.kept if row.after] == ["forbidden"]
 
 
 async def test_rows_that_counters_decided_are_marked(calling: Calling) -> None:
