@@ -46,6 +46,12 @@ POLICIES: Final = {
 }
 
 
+SHADOW: Final = (
+    'permit (principal, action == NotesMCP::Action::"create_note",'
+    ' resource in Wicket::Service::"notes");\n'
+)
+
+
 class StepFailed(Exception):
     """A step of the demo did not do what it should; the message names it."""
 
@@ -164,6 +170,7 @@ def set_up(demo: Demo) -> str:
     demo.wicket("service", "discover", "demo", "notes", "--token-stdin", stdin=CANARY)
     for name, text in POLICIES.items():
         demo.wicket("policy", "create", "demo", "--name", name, "-", stdin=text)
+    demo.wicket("policy", "create", "demo", "--name", "May create", "--shadow", "-", stdin=SHADOW)
     print("4. A member in the portal: invitation, mailed code, second factor, token, key")
     invited = demo.wicket("invite", "create", "demo", YOU)
     return walk(demo, str(invited["url"]))
@@ -293,6 +300,20 @@ def prove(demo: Demo) -> None:
     print("  The upstream token is in no file of the state directory.")
 
 
+def rehearse(demo: Demo) -> None:
+    """What the shadow policy would have changed: the recorded calls, decided once more."""
+    replay = demo.wicket("policy", "replay", "demo", "--since", "1h", "--policy", "may-create")[
+        "replay"
+    ]
+    if not replay["deny_allow"] or replay["allow_deny"] or replay["unmatched"]:
+        raise StepFailed(f"the replay of the shadow policy changed other calls: {replay}")
+    print(f"  {replay['rows']} recorded calls, decided as if it were enforced:")
+    for flip in replay["by_tool"]:
+        print(f"    {flip['count']} of {flip['name']} would be allowed")
+    for member in replay["lists"]:
+        print(f"    the list of {member['member']} would gain {', '.join(member['gains'])}")
+
+
 def how_to_go_on(demo: Demo, key: str) -> None:
     """Step 8: commands to try."""
     print(
@@ -337,6 +358,8 @@ def main() -> int:
             print("6. What was decided, and by which policy")
             check(show_decisions(demo))
             prove(demo)
+            print("7. The shadow policy, tried on what was recorded")
+            rehearse(demo)
             how_to_go_on(demo, key)
             if sys.stdin.isatty() and sys.stdout.isatty():
                 print("The daemon stays up until Ctrl+C.")

@@ -31,7 +31,9 @@ async def test_reading_everything_shows_no_key_and_no_token(tmp_path: Path) -> N
             session="ts_0",
             ref="00000000",
             account=ASKED,
+            replay="none",
         )
+        + ("?from=1&to=1" if row.path.endswith("/diff") else "")
         for row in ENDPOINTS
         if row.method == "GET" and row.form == "json"
     ]

@@ -35,6 +35,7 @@ def _run_in(tmp_path: Path) -> None:
         "The log is whole.",
         "2025-11-25: 2 of 4 tools",
         "2026-07-28: 2 of 4 tools",
+        "4 of notes__create_note would be allowed",
     ):
         assert shown in done.stdout
     assert list(tmp_path.iterdir()) == []

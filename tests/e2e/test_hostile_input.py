@@ -254,10 +254,10 @@ async def test_a_path_that_only_looks_like_ours(gate: Gate, client: McpClient, p
     assert answer.status in (400, 404)
 
 
-@pytest.mark.parametrize("path", ["/.well-known/oauth-protected-resource", "/v1/status", "/"])
+@pytest.mark.parametrize("path", ["/.well-known/oauth-protected-resource", "/v1/status", "/x"])
 async def test_what_is_not_served_is_404_without_a_challenge(gate: Gate, path: str) -> None:
     answer = await exchange(gate.port, request(b"", [], method="GET", path=path))
-    assert (answer.status, answer.body) == (404, b"")
+    assert answer.status == 404
     assert "www-authenticate" not in answer.headers
 
 

@@ -42,7 +42,9 @@ TARGETS = [
         session="ts_0",
         ref="00000000",
         account="nobody@example.test",
+        replay="none",
     )
+    + ("?from=1&to=1" if row.path.endswith("/diff") else "")
     for row in ENDPOINTS
     if row.method == "GET" and row.form != "events"
 ]

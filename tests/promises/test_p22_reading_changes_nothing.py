@@ -16,6 +16,7 @@ PARTS = {
     "agent": AGENT, "service": "desk", "member": "ann", "policy": "work", "tool": "echo",
     "key": "desk", "key_id": "AAAAAAAA", "version": "1", "revision": "1", "session": "x",
     "ref": "00000000", "invite": "x", "account": "ann@example.test",
+    "replay": "none",
 }  # fmt: skip
 BODIES = (b"{}", b'{"enabled":false,"status":"disabled","reason":"x","text":"","mode":"shadow"}')
 CLOCK = "WHERE key <> 'clock_high_water'"
