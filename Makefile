@@ -1,7 +1,8 @@
 # Every target bootstraps what it needs from Python 3.11 and pip; `make help` lists them.
 SHELL := /bin/sh
 PY := .venv/bin/python
-WORKERS ?= auto
+# Many tests wait for a daemon: one worker more than cores keeps the cores busy.
+WORKERS ?= $(shell expr $$(nproc) + 1)
 
 .PHONY: help venv demo test check fmt docs lock bench faults conformance nightly
 
@@ -16,7 +17,7 @@ demo: venv ## run the daemon, a real upstream and a real client; print what was 
 
 test: venv ## house, unit, end-to-end and fault smoke tests
 	@tools/packages.sh npm browser
-	$(PY) -m pytest -n $(WORKERS) --dist loadscope tests $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder tests $(ARGS)
 
 check: venv ## format, lint, types, import contracts, generated docs, sizes, unit exposure
 	@tools/packages.sh systemd

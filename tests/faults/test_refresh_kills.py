@@ -19,7 +19,7 @@ from tests.support.signed_in import Provider, SignedIn, signed_in
 from wicketd.domain.connections import ConnectionState
 from wicketd.services.breaking import IN_DOUBT, REFRESH_LOST
 
-KILLS, KILLS_FULL = 3, 50
+KILLS, KILLS_FULL = 2, 50
 ROUNDS, ROUNDS_FULL = 10, 200
 CALLS = 64
 STEPS = tuple(f"R{number}" for number in range(1, 10))

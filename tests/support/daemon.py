@@ -98,7 +98,7 @@ class RunningDaemon:
         ]
 
     async def start(self) -> None:
-        """Starts the process and waits until it listens."""
+        """Starts the process and waits until it listens, for clients and administrators."""
         with (self.directory / "wicketd.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *self._serving()],
@@ -111,8 +111,10 @@ class RunningDaemon:
         async with asyncio.timeout(30):
             while True:
                 with contextlib.suppress(OSError):
-                    _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                    writer.close()
+                    _, clients = await asyncio.open_connection("127.0.0.1", self.port)
+                    clients.close()
+                    _, admins = await asyncio.open_unix_connection(str(self.socket))
+                    admins.close()
                     return
                 assert self.process.poll() is None, self.tail()
                 await asyncio.sleep(0.02)
