@@ -52,6 +52,7 @@ from wicketd.services.agents import Agents
 from wicketd.services.audit import AuditLog, Notary
 from wicketd.services.callers import Callers, Limits
 from wicketd.services.calls import Calls
+from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
@@ -252,6 +253,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("verifiers", 1, rooms.moves.flush),
         Sweep("re-wrap", 0.1, Rewrapper(rooms.kept.desk, home.keyring, rooms.sealer).step),
         Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
+        Sweep("clock", 60, rooms.kept.desk.guard.advance),
         Sweep("entrance", 60, enter.sweep),
         Sweep("sign-ins", 60, rooms.flows.sweep),
         Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
@@ -304,6 +306,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         ids=ids,
         events=Events(clock),
         rows=ConnectionRows(db, clock),
+        guard=ClockGuard(db, journal, clock),
         callers=callers,
         calls=LiveCalls(presences, legacy),
         snapshots=snapshots,

@@ -13,7 +13,6 @@ from wicketd.domain.ports import Clock, Ids, Mailer, Random, Spawn
 from wicketd.net.mail import ConsoleMailer, FileMailer, Letterhead, Relay, SmtpMailer, read_password
 from wicketd.services.accounts import Accounts
 from wicketd.services.authenticator import Authenticator
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk
 from wicketd.services.factor_rules import FactorRules
 from wicketd.services.invite_tokens import InviteTokens
@@ -41,7 +40,6 @@ class Settings:
 class Entrance:
     """Everything about who comes in. `sweeps` of its parts run every minute."""
 
-    guard: ClockGuard
     factors: FactorRules
     sessions: WebSessions
     sign_in: SignIn
@@ -52,8 +50,7 @@ class Entrance:
     accounts: Accounts
 
     async def sweep(self) -> None:
-        """Closes what is over and deletes what nobody needs; keeps the latest time seen."""
-        await self.guard.advance()
+        """Closes what is over and deletes what nobody needs."""
         await self.invites.sweep()
         await self.links.sweep()
         await self.sign_in.sweep()
@@ -65,7 +62,6 @@ def entrance(
 ) -> Entrance:
     """Wires the parts over one desk."""
     is_mail_off = settings.mailer is None
-    guard = ClockGuard(desk.db, desk.journal, desk.clock)
     sessions = WebSessions(desk, sealer, random)
     authenticator = Authenticator(sealer, random, desk.ids, is_only_proof=is_mail_off)
     links = SigninLinks(desk, sealer, random, settings.url)
@@ -74,7 +70,6 @@ def entrance(
     doors = Doors(
         sealer=sealer,
         random=random,
-        guard=guard,
         sessions=sessions,
         authenticator=authenticator,
         links=links,
@@ -82,15 +77,14 @@ def entrance(
         url=settings.url,
     )
     return Entrance(
-        guard=guard,
         factors=settings.factors,
         sessions=sessions,
         sign_in=SignIn(desk, doors),
-        second_factor=SecondFactor(desk, sessions, authenticator, guard),
-        joining=Joining(desk, tokens, guard, settings.factors),
+        second_factor=SecondFactor(desk, sessions, authenticator),
+        joining=Joining(desk, tokens, settings.factors),
         links=links,
-        invites=Invites(desk, Stationery(tokens, guard, links, post, settings.url)),
-        accounts=Accounts(desk, links, guard, is_mail_off=is_mail_off),
+        invites=Invites(desk, Stationery(tokens, links, post, settings.url)),
+        accounts=Accounts(desk, links, is_mail_off=is_mail_off),
     )
 
 

@@ -1,7 +1,11 @@
 """A clock that was set back stops everything that expires, and says so once."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.support.entering import ANN, IP, PRELOGIN, house_of
+from tests.support.sign_ins import open_scene
 from tests.support.state import START_MS, State
 from wicketd.domain.errors import ClockBackwards
 from wicketd.services.clock_guard import TOLERANCE_MS, ClockGuard
@@ -62,3 +66,18 @@ async def test_idle_hours_count_because_a_sweep_keeps_the_time(state: State) -> 
     assert await high_water(state) == START_MS + 1_800_000
     with pytest.raises(ClockBackwards):
         await guard(state).check()
+
+
+async def test_a_time_that_sign_in_saw_holds_for_sign_ins_with_providers_too(
+    tmp_path: Path,
+) -> None:
+    """One memory for all use cases: a second one would still stand where it was last asked."""
+    async with open_scene(tmp_path) as scene:
+        house = house_of(scene.state)
+        await scene.begin()
+        scene.state.clock.pass_s(600)
+        await house.enter.sign_in.request_code(ANN, PRELOGIN, IP)
+        scene.state.clock.ms -= 300_000
+        with pytest.raises(ClockBackwards):
+            await scene.begin()
+        assert await high_water(scene.state) == scene.state.clock.ms + 300_000

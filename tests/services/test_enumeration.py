@@ -43,7 +43,7 @@ async def gap_of(house: House, ask: Ask, *, pause_s: float) -> float:
         is_known_first = bool(n * 0x9E3779B97F4A7C15 >> 63 & 1)
         order = (ANN, NOBODY) if is_known_first else (NOBODY, ANN)
         house.state.clock.pass_s(pause_s)
-        await house.enter.guard.check()
+        await house.state.desk.guard.check()
         ip = f"10.{n >> 8}.{n & 255}.1"
         first, second = [await answer(ask, email, ip) for email in order]
         assert first[0] == second[0]

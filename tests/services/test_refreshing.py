@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fronts import eventually
 from tests.support.oauth_connected import RESOURCE, Connected, open_connected
 from tests.support.oauth_server import Mode, Scripted
 from tests.support.state import ADMIN, tool
@@ -120,8 +121,13 @@ async def test_whoever_wants_another_token_does_not_share_a_flight_that_kept_the
 ) -> None:
     async with open_connected(tmp_path) as bob:
         await bob.token()
-        generation = (await bob.row()).generation
-        kept, renewed = await asyncio.gather(bob.fresh(), bob.fresh(generation))
+        row = await bob.row()
+        generation, flights = row.generation, bob.state.refreshing._flights
+        async with bob.state.desk.connection_locks.hold([row.id], 1):  # the first flight waits
+            first = asyncio.create_task(bob.fresh())
+            await eventually(lambda: row.id in flights)
+            second = asyncio.create_task(bob.fresh(generation))
+        kept, renewed = await asyncio.gather(first, second)
         assert isinstance(kept, Grant)
         assert isinstance(renewed, Grant)
         assert kept.connection.generation == generation

@@ -19,6 +19,7 @@ from tests.support.calling import (
     mend_disk,
     open_calling,
 )
+from tests.support.fronts import eventually
 from tests.support.rehearsing import InProcessReplay, replays_over
 from tests.support.state import ADMIN, tool
 from wicketd.domain.calls import Refusal, RefusalKind
@@ -328,7 +329,7 @@ async def test_two_run_at_a_time_and_a_cancelled_one_makes_room(calling: Calling
     for child in children:
         child.gate.set()
     assert (await replays.wait(third.id, 60)).state is ReplayState.DONE
-    assert [child.stopped for child in children] == [True] * len(children)
+    await eventually(lambda: all(child.stopped for child in children))
 
 
 async def test_a_child_that_dies_half_way_leaves_an_error(calling: Calling) -> None:

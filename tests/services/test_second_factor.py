@@ -191,7 +191,7 @@ async def test_a_reset_by_an_admin_ends_app_codes_and_sessions(house: House) -> 
 async def test_an_old_clock_stops_every_code(house: House) -> None:
     ann = await house.enrolled((await house.by_code()).visitor)
     house.state.clock.pass_s(3600)
-    await house.enter.guard.advance()
+    await house.state.desk.guard.advance()
     house.state.clock.ms -= 3_600_000
     code = house.app_code(ann.secret)
     factor = house.enter.second_factor

@@ -23,6 +23,7 @@ from wicketd.daemon import SystemIds, SystemRandom
 from wicketd.domain.calls import Era
 from wicketd.domain.connections import Connection
 from wicketd.domain.ports import Query
+from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.desk import Desk
 from wicketd.services.events import Events
@@ -175,13 +176,15 @@ class SignedIn:
             )
             own = await Installation.open(db, files, SystemRandom())
             sealer = Sealer(own.keyring, own.install_id, SystemRandom(), own.usage)
+            journal = Journal(AuditTable(), clock, SystemIds())
             desk = Desk(
                 db=db,
-                journal=Journal(AuditTable(), clock, SystemIds()),
+                journal=journal,
                 clock=clock,
                 ids=SystemIds(),
                 events=Events(clock),
                 rows=ConnectionRows(db, clock),
+                guard=ClockGuard(db, journal, clock),
             )
             yield desk, TokenBox(sealer, lambda: own.keyring.active)
         finally:

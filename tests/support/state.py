@@ -31,6 +31,7 @@ from wicketd.policy import checker, engine
 from wicketd.policy.checks import Scope
 from wicketd.policy.stack import BigStack
 from wicketd.services.agents import Agents
+from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
@@ -355,13 +356,15 @@ def _assembled(
     sign_ins = SignIns(SignInEnds(http, box, sealer, clock, files, tasks, ends))
     ids, neighbours, upstreams = CountedIds(clock), Neighbours(), ScriptedUpstreams()
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound later
+    journal = Journal(AuditTable(), clock, ids)
     desk = Desk(
         db=db,
-        journal=Journal(AuditTable(), clock, ids),
+        journal=journal,
         clock=clock,
         ids=ids,
         events=Events(clock),
         rows=ConnectionRows(db, clock),
+        guard=ClockGuard(db, journal, clock),
         callers=neighbours,
         calls=neighbours,
         snapshots=snapshots,

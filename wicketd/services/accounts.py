@@ -16,7 +16,6 @@ from wicketd.domain.ids import Revision, WebSessionId
 from wicketd.domain.members import Member, MemberState
 from wicketd.domain.ports import Database, Tx
 from wicketd.services import find
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.links import SigninLinks
@@ -39,12 +38,9 @@ class AccountView:
 class Accounts:
     """The use cases of accounts. `is_mail_off`: links are given out."""
 
-    def __init__(
-        self, desk: Desk, links: SigninLinks, guard: ClockGuard, *, is_mail_off: bool
-    ) -> None:
+    def __init__(self, desk: Desk, links: SigninLinks, *, is_mail_off: bool) -> None:
         self._desk = desk
         self._links = links
-        self._guard = guard
         self._is_mail_off = is_mail_off
 
     async def list(self) -> Sequence[Account]:
@@ -165,7 +161,7 @@ class Accounts:
                 'Links exist with portal.mail = "off" only.'
             )
         await _read(self._desk.db, ref)
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
 
         def work(unit: Unit) -> tuple[SigninLink, Secret]:
             account = _find(unit.tx, ref)

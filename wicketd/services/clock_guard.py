@@ -20,7 +20,7 @@ _STEP_MS: Final = 10_000
 
 
 class ClockGuard:
-    """One for the daemon: the stored time is read once and followed in memory."""
+    """The desk's, so one a daemon: the stored time is read once and followed in memory."""
 
     def __init__(self, db: Database, journal: Journal, clock: Clock) -> None:
         self._db = db

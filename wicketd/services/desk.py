@@ -22,6 +22,7 @@ from wicketd.domain.ids import AgentId, KeyId, MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Database, Ids, Journal, Tx
 from wicketd.policy.engine import Snapshot
+from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.connection_locks import ConnectionLocks
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.events import Events
@@ -167,6 +168,7 @@ class Desk:
     ids: Ids
     events: Events
     rows: ConnectionRows
+    guard: ClockGuard
     callers: CallerCache = field(default_factory=Bystander)
     calls: LiveCalls = field(default_factory=Bystander)
     snapshots: SnapshotPort = field(default_factory=Bystander)

@@ -80,7 +80,7 @@ class FlowEnd:
             Conflict: key, service or membership changed since; the tokens are given up.
             Unhealthy: the member's stored public key half is not the one made at key issue.
         """
-        await self._tools.guard.check()
+        await self._tools.desk.guard.check()
         return await self._settled(author, oauth_flows.of_session(flow_id, web_session_id))
 
     async def confirm_at_once(self, author: Author, flow: OAuthFlow) -> Connection:

@@ -96,7 +96,7 @@ class FlowRedeem:
             Upstream: the token endpoint did not answer, or wrongly.
             Unhealthy: the member's stored public key half is not the one made at key issue.
         """
-        await self._tools.guard.check()
+        await self._tools.desk.guard.check()
         try:
             parameters = callback.parse(query)
         except CallbackRefused as refused:

@@ -61,7 +61,7 @@ class FlowStart:
             Conflict: the service has no sign-in, or an admin has to give app credentials first.
             Upstream: upstream or provider do not answer, or break a rule.
         """
-        await self._tools.guard.check()
+        await self._tools.desk.guard.check()
         target = self._tools.target(party.service.key)
         provider, scopes = await self._found(party, target)
         await self._clients.check(party, provider)
@@ -81,7 +81,7 @@ class FlowStart:
             ClockBackwards, Conflict, Upstream: as `consent`.
             RateLimited: the member has 20 attempts open.
         """
-        now = await self._tools.guard.check()
+        now = await self._tools.desk.guard.check()
         target = self._tools.target(party.service.key)
         provider, scopes = await self._found(party, target)
         auth = await self._clients.find(party, provider)

@@ -20,7 +20,6 @@ from wicketd.domain.ports import Random
 from wicketd.oauth.client import OAuthHttp
 from wicketd.oauth.provider import Providers
 from wicketd.services.app_clients import AppClients
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk
 from wicketd.services.flow_box import FlowBox
 from wicketd.services.revocation import Revoker
@@ -62,7 +61,6 @@ class FlowTools:
     """
 
     desk: Desk
-    guard: ClockGuard
     box: FlowBox
     tokens: TokenBox
     clients: AppClients

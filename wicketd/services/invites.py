@@ -26,7 +26,6 @@ from wicketd.domain.members import EDGES as MEMBER_EDGES
 from wicketd.domain.members import Member, MemberState, Role
 from wicketd.domain.ports import Mail, Statement, Tx
 from wicketd.services import find, letters, rules
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.invite_tokens import InviteTokens
@@ -63,7 +62,6 @@ class Stationery:
     """What invitations are made with. `url`: the portal's, without a slash at its end."""
 
     tokens: InviteTokens
-    guard: ClockGuard
     links: SigninLinks
     post: PostOffice
     url: str
@@ -101,7 +99,7 @@ class Invites:
         is_to_send = fields.get("send", False)
         self._refuse_sending(is_to_send=is_to_send)
         await find.read_live_agent(self._desk.db, agent)
-        now = await self._tools.guard.check()
+        now = await self._desk.guard.check()
 
         def work(unit: Unit) -> tuple[Invited, Agent]:
             owner = find.live_agent(unit.tx, agent)
@@ -129,7 +127,7 @@ class Invites:
         """
         self._refuse_sending(is_to_send=send)
         await find.read_live_agent(self._desk.db, agent)
-        now = await self._tools.guard.check()
+        now = await self._desk.guard.check()
 
         def work(unit: Unit) -> tuple[Invited, Agent]:
             owner = find.live_agent(unit.tx, agent)

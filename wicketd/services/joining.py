@@ -15,7 +15,6 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.lifecycle import take
 from wicketd.domain.members import Member
 from wicketd.services import find, invite_tokens
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.factor_rules import FactorRules
@@ -48,12 +47,9 @@ class OpenInvite:
 class Joining:
     """The use cases of whoever was invited."""
 
-    def __init__(
-        self, desk: Desk, tokens: InviteTokens, guard: ClockGuard, factors: FactorRules
-    ) -> None:
+    def __init__(self, desk: Desk, tokens: InviteTokens, factors: FactorRules) -> None:
         self._desk = desk
         self._tokens = tokens
-        self._guard = guard
         self._factors = factors
         self._noted: set[tuple[str, str]] = set()
 
@@ -65,7 +61,7 @@ class Joining:
             Gone: it was accepted or revoked, its time is over, or the agent is deleted.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
         parsed = invite_tokens.parse(token)
         db = self._desk.db
         invite = await db.one(invites.by_id(parsed.invite_id))
@@ -81,7 +77,7 @@ class Joining:
             Gone: it is not open any more.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
         parsed = invite_tokens.parse(token)
         seen = (visitor.session.id, parsed.invite_id)
         if seen in self._noted:
@@ -109,7 +105,7 @@ class Joining:
             SecondFactorNeeded: the visitor has to prove or enrol a second factor first.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
         self._factors.admit(visitor)
         parsed = invite_tokens.parse(token)
 

@@ -179,7 +179,7 @@ class OAuthFlows:
 
     async def _of_code(self, party: Party, asked: Asked, code: str) -> Redeemed:
         """A bare code has no state: it is redeemed for the one attempt that is open."""
-        now = await self._tools.guard.check()
+        now = await self._tools.desk.guard.check()
         query = oauth_flows.open_of_member(party.agent.id, party.member.id, now)
         flows = [
             flow

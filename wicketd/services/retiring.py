@@ -17,6 +17,7 @@ from wicketd.domain.errors import Conflict
 from wicketd.domain.members import MemberKey
 from wicketd.domain.ports import Clock, Ids, Random, Tx
 from wicketd.services import find
+from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Events
@@ -153,6 +154,7 @@ async def _desk(db: SqliteDatabase, tools: Tools) -> Desk:
         ids=tools.ids,
         events=Events(tools.clock),
         rows=ConnectionRows(db, tools.clock),
+        guard=ClockGuard(db, journal, tools.clock),
         sessions=sessions,
         wal=Wal(db, tools.clock),
     )

@@ -12,7 +12,6 @@ from wicketd.domain.errors import Conflict, Invalid, Unauthenticated
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Tx
 from wicketd.services.authenticator import Authenticator, Proof, Verdict
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.web_sessions import NewSession, WebSessions
 from wicketd.storage import accounts
@@ -36,12 +35,10 @@ class SecondFactor:
         desk: Desk,
         sessions: WebSessions,
         authenticator: Authenticator,
-        guard: ClockGuard,
     ) -> None:
         self._desk = desk
         self._sessions = sessions
         self._authenticator = authenticator
-        self._guard = guard
         self._begun: dict[str, str] = {}
         """Account to the session that began its enrolment: a secret that another session saw is
         never confirmed."""
@@ -81,7 +78,7 @@ class SecondFactor:
             Conflict: this session did not begin, or a second factor is enrolled.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
         if self._begun.get(visitor.account.id) != visitor.session.id:
             raise Conflict("The set-up has to begin anew. Open its page again and scan the code.")
 
@@ -107,7 +104,7 @@ class SecondFactor:
             Unauthenticated: the session ended in the meantime.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
 
         def work(unit: Unit) -> NewSession | Verdict:
             account = _fresh(unit.tx, visitor)
@@ -133,7 +130,7 @@ class SecondFactor:
             Locked: too many wrong codes.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._guard.check()
+        now = await self._desk.guard.check()
 
         def work(unit: Unit) -> list[Secret] | Verdict:
             account = _fresh(unit.tx, visitor)

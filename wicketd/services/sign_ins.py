@@ -13,7 +13,6 @@ from wicketd.oauth import register
 from wicketd.oauth.client import OAuthHttp
 from wicketd.oauth.provider import Providers
 from wicketd.services.app_clients import AppClients
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.desk import Desk
 from wicketd.services.flow_box import FlowBox
 from wicketd.services.flow_tools import FlowTools
@@ -74,7 +73,6 @@ class SignIns:
         return OAuthFlows(
             FlowTools(
                 desk=desk,
-                guard=ClockGuard(desk.db, desk.journal, desk.clock),
                 box=FlowBox(ends.sealer, active_kid),
                 tokens=ends.box,
                 clients=self.clients,

@@ -20,7 +20,6 @@ from wicketd.domain.lifecycle import take
 from wicketd.domain.ports import Mail, Random, Tx
 from wicketd.services import letters
 from wicketd.services.authenticator import Authenticator, Verdict
-from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.decoys import HOUR_MS, KEPT, Decoys, IpFailures
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.links import SigninLinks
@@ -49,7 +48,6 @@ class Doors:
 
     sealer: Sealer
     random: Random
-    guard: ClockGuard
     sessions: WebSessions
     authenticator: Authenticator
     links: SigninLinks
@@ -91,7 +89,7 @@ class SignIn:
         if self.mail_off:
             raise Conflict("No mail is sent here. Sign in with your authenticator app.")
         address = addresses.normalise(email)
-        now = await self._doors.guard.check()
+        now = await self._desk.guard.check()
         code = codes.draw(self._doors.random.bytes(codes.entropy_bytes(CODE_LENGTH)), CODE_LENGTH)
         row = self._new_code(address, code, prelogin, ip, now)
 
@@ -126,7 +124,7 @@ class SignIn:
         typed = codes.fold(code, CODE_LENGTH)
         if typed is None:
             raise Invalid("A code has 8 letters and digits, like 4D2P-F2DB. Enter all of them.")
-        now = await self._doors.guard.check()
+        now = await self._desk.guard.check()
 
         def work(unit: Unit) -> NewSession | _Missed:
             row = unit.tx.one(signin.newest_code(address))
@@ -159,7 +157,7 @@ class SignIn:
             Gone: it was used or replaced, or its time is over.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._doors.guard.check()
+        now = await self._desk.guard.check()
         self._refuse_links_with_mail()
         return await self._doors.links.address_of(token, now)
 
@@ -171,7 +169,7 @@ class SignIn:
             Gone: it was used or replaced, its time is over, or the account is blocked.
             ClockBackwards: the host's clock was set back.
         """
-        now = await self._doors.guard.check()
+        now = await self._desk.guard.check()
         self._refuse_links_with_mail()
 
         def work(unit: Unit) -> NewSession:
@@ -205,7 +203,7 @@ class SignIn:
         if not self.mail_off:
             raise Conflict("Sign in with the code that is mailed to you.")
         address = addresses.normalise(email)
-        now = await self._doors.guard.check()
+        now = await self._desk.guard.check()
         self._refuse_busy_ip(ip, now)
 
         def work(unit: Unit) -> NewSession | Verdict:
