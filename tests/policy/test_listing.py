@@ -11,7 +11,7 @@ from wicketd.domain.agents import Trust
 from wicketd.domain.catalogue import Target
 from wicketd.domain.policies import Reason
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import engine, slices
+from wicketd.policy import engine, listing, slices
 from wicketd.policy.entities import Kind
 
 ALL = frozenset(world().schema.shapes)
@@ -31,7 +31,7 @@ ACME = Target(
 
 def listed(*texts: str, where: World | None = None) -> frozenset[tuple[str, str]]:
     here = where or world()
-    return engine.lists(here.snapshot(*texts), here.member, here.agent, ALL)
+    return listing.lists(here.snapshot(*texts), here.member, here.agent, ALL)
 
 
 def test_a_tool_without_permit_is_hidden() -> None:
@@ -107,8 +107,8 @@ def test_one_members_list_is_not_served_to_another() -> None:
     where = world()
     snapshot = where.snapshot('permit (principal == Wicket::Member::"tester", action, resource);')
     other = replace(where.member, local_name="other")
-    assert engine.lists(snapshot, where.member, where.agent, ALL) == ALL
-    assert engine.lists(snapshot, other, where.agent, ALL) == frozenset()
+    assert listing.lists(snapshot, where.member, where.agent, ALL) == ALL
+    assert listing.lists(snapshot, other, where.agent, ALL) == frozenset()
 
 
 def test_a_blocked_tool_is_hidden() -> None:
@@ -116,14 +116,14 @@ def test_a_blocked_tool_is_hidden() -> None:
     snapshot = where.snapshot(PERMIT_ALL).with_blocked(
         {("OpsMCP::Action", "status"): Reason.POLICY_STALE}
     )
-    shown = engine.lists(snapshot, where.member, where.agent, ALL)
+    shown = listing.lists(snapshot, where.member, where.agent, ALL)
     assert shown == ALL - {("ops", "status")}
 
 
 def test_an_unknown_tool_is_hidden() -> None:
     where = world()
     snapshot = where.snapshot(PERMIT_ALL)
-    assert not engine.may_list(snapshot, where.member, where.agent, "ops", "never-listed")
+    assert not listing.may_list(snapshot, where.member, where.agent, "ops", "never-listed")
 
 
 def test_an_error_hides() -> None:
@@ -131,7 +131,7 @@ def test_an_error_hides() -> None:
     broken = 'forbid (principal, action, resource) when { principal.role == "x" + 1 };'
     assert listed(PERMIT_ALL) == ALL
     snapshot = where.snapshot(PERMIT_ALL, broken.replace('"x" + 1', "9223372036854775807 + 1"))
-    assert engine.lists(snapshot, where.member, where.agent, ALL) == frozenset()
+    assert listing.lists(snapshot, where.member, where.agent, ALL) == frozenset()
 
 
 def test_an_untrusted_member_without_own_records_sees_nothing() -> None:
@@ -140,7 +140,7 @@ def test_an_untrusted_member_without_own_records_sees_nothing() -> None:
     assert listed(PERMIT_ALL, where=untrusted) == frozenset()
     own = make_record(PERMIT_ALL, "own", scope=where.member.id)
     snapshot = untrusted.snapshot(own)
-    assert engine.lists(snapshot, where.member, untrusted.agent, ALL) == ALL
+    assert listing.lists(snapshot, where.member, untrusted.agent, ALL) == ALL
 
 
 def test_prompts_and_resources_are_listed_by_their_own_actions() -> None:
@@ -150,7 +150,7 @@ def test_prompts_and_resources_are_listed_by_their_own_actions() -> None:
     snapshot = where.snapshot(text)
 
     def shown(service: str, kind: Kind) -> bool:
-        return engine.may_list(snapshot, where.member, where.agent, service, "x", kind)
+        return listing.may_list(snapshot, where.member, where.agent, service, "x", kind)
 
     assert shown("github", Kind.PROMPT)
     assert not shown("ops", Kind.PROMPT)
@@ -229,7 +229,7 @@ sessions = st.builds(
 def test_whatever_is_hidden_is_denied(texts: list[str], session: SessionFacts) -> None:
     where = world()
     snapshot = where.snapshot(*texts)
-    shown = engine.lists(snapshot, where.member, where.agent, ALL)
+    shown = listing.lists(snapshot, where.member, where.agent, ALL)
     for service, tool in ALL - shown:
         targets: list[Target | None] = [None] if (service, tool) != DELETE else []
         if service == "github" and (service, tool) != SEARCH:

@@ -1,28 +1,26 @@
-"""The one door to Cedar: compiles, decides, filters lists, parses and validates.
+"""The one door to Cedar: compiles, decides, evaluates partially, parses and validates.
 
 Counterparts: `policy.schema`, `policy.encode` and `policy.entities` make what it reads;
-`services.snapshots` holds what it compiles. Invariant: every doubt is a denial (policy spec, 3.4),
-and no policy text reaches the engine before `lexer.guard` has passed it, for deep text kills the
-process uncatchably.
+`policy.listing` asks what a member sees; `services.snapshots` holds what it compiles. Invariant:
+every doubt is a denial (policy spec, 3.4), and no policy text reaches the engine before
+`lexer.guard` has passed it, for deep text kills the process uncatchably.
 """
 
 import dataclasses
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import cedarpy
 import msgspec
 
-from wicketd.domain.agents import Agent
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.ids import PolicyRevision
 from wicketd.domain.members import Member
 from wicketd.domain.policies import (
     Decision,
-    Effect,
     Mode,
     PolicyVersion,
     Reason,
@@ -32,7 +30,7 @@ from wicketd.domain.policies import (
 from wicketd.policy import decisions, entities, jsonform, lexer, slices
 from wicketd.policy.decisions import PolicyRequest, Probed, Question, Stamp, Verdict
 from wicketd.policy.encode import EncodeRefusal
-from wicketd.policy.entities import Kind, Subject, Uid
+from wicketd.policy.entities import Subject, Uid
 from wicketd.policy.heads import head
 from wicketd.policy.lru import Lru
 from wicketd.policy.revisions import set_sha256
@@ -57,8 +55,9 @@ class Slice:
     """By the name that the engine gives: policyN is the N-th of the text, from 0."""
 
     @classmethod
-    def of(cls, policies: cedarpy.PolicySet, statements: Sequence[Statement]) -> "Slice":
-        """`statements` in the order in which `policies` was parsed."""
+    def of(cls, statements: Sequence[Statement]) -> "Slice":
+        """Statements that have been compiled before, one by one."""
+        policies = cedarpy.PolicySet.from_str(slices.text_of(statements))
         if len(policies) != len(statements):
             raise RuntimeError("The engine counts other statements than the lexer.")
         return cls(policies, {f"policy{n}": one for n, one in enumerate(statements)})
@@ -300,7 +299,7 @@ def _slice(snapshot: Snapshot, question: Question, *, shadow: bool) -> Slice:
         chosen = slices.select(
             snapshot.statements, question.subject.actions, question.member_id, shadow=shadow
         )
-        return Slice.of(cedarpy.PolicySet.from_str(slices.text_of(chosen)), chosen)
+        return Slice.of(chosen)
 
     return snapshot.slices.get((question.subject.action, question.member_id, shadow), make)
 
@@ -341,45 +340,11 @@ def _shadow(
         return decisions.failed_shadow(repr(error))
 
 
-def lists(
-    snapshot: Snapshot, member: Member, agent: Agent, items: Iterable[tuple[str, str]]
-) -> frozenset[tuple[str, str]]:
-    """The (service key, tool) pairs that some call of the member could be allowed to use."""
-    return frozenset(item for item in items if may_list(snapshot, member, agent, *item))
+def may_allow(snapshot: Snapshot, member: Member, subject: Subject, part: Slice) -> bool:
+    """Whether some context, and some resource where it is not known yet, could be allowed.
 
-
-def may_list(
-    snapshot: Snapshot,
-    member: Member,
-    agent: Agent,
-    service: str,
-    name: str,
-    kind: Kind = Kind.TOOL,
-) -> bool:
-    """Whether a tool, prompt or resource is shown to a member. Never raises: what goes wrong hides.
-
-    Rests on partial evaluation, which is experimental upstream: no call is decided by it.
+    Partial evaluation, which is experimental upstream: no call is decided by it.
     """
-    try:
-        subject = entities.subject_of(snapshot.subjects, kind, service, name)
-        return _may_list(snapshot, member, agent, subject)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # noqa: BLE001  # a panic of the engine is no Exception, and hides too
-        return False
-
-
-def _may_list(snapshot: Snapshot, member: Member, agent: Agent, subject: Subject | None) -> bool:
-    if subject is None or subject.action in snapshot.blocked:
-        return False
-    member_id = decisions.own_records_of(agent, member)
-    if member_id is not None and member_id not in snapshot.members:
-        return False
-    part = snapshot.listings.get(
-        (subject.action, member_id, subject.service), lambda: _listing(snapshot, subject, member_id)
-    )
-    if not any(one.ref.effect is Effect.PERMIT for one in part.statements.values()):
-        return False
     request = {
         "principal": snapshot.text(entities.member_uid(member)),
         "action": snapshot.text(subject.action),
@@ -391,10 +356,3 @@ def _may_list(snapshot: Snapshot, member: Member, agent: Agent, subject: Subject
     if result.diagnostics.errors or result.decision is cedarpy.Decision.Deny:
         return False
     return result.decision is cedarpy.Decision.Allow or bool(result.residuals)
-
-
-def _listing(snapshot: Snapshot, subject: Subject, member_id: str | None) -> Slice:
-    """The enforced slice with what is known of every resource of the action decided already."""
-    chosen = slices.select(snapshot.statements, subject.actions, member_id, shadow=False)
-    kept = slices.for_listing(chosen, subject.service, subject.types)
-    return Slice.of(cedarpy.PolicySet.from_str(slices.text_of(kept)), kept)

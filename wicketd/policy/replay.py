@@ -17,7 +17,7 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState, Role
 from wicketd.domain.policies import Decision, Determining
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import encode, engine, lexer
+from wicketd.policy import encode, engine, lexer, listing
 from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.encode import Encoded, EncodeRefusal
 from wicketd.policy.lru import Lru
@@ -150,8 +150,8 @@ class Replayer:
         return [one for one in changes if one.gains or one.loses]
 
     def _list(self, member: Member, tools: Sequence[tuple[str, str]]) -> ListChange:
-        before = engine.lists(self._baseline, member, self._agent, tools)
-        after = engine.lists(self._after, member, self._agent, tools)
+        before = listing.lists(self._baseline, member, self._agent, tools)
+        after = listing.lists(self._after, member, self._agent, tools)
         gains = sorted(f"{service}__{name}" for service, name in after - before)
         loses = sorted(f"{service}__{name}" for service, name in before - after)
         return ListChange(member.principal, tuple(gains), tuple(loses))

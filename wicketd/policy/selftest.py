@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from wicketd.domain.errors import Fatal
 from wicketd.domain.ids import PolicyRevision
-from wicketd.policy import engine, vectors
+from wicketd.policy import engine, listing, vectors
 from wicketd.policy.vectors import Vector
 
 
@@ -32,6 +32,6 @@ def answer(vector: Vector) -> str:
     snapshot = engine.compile_set("self-test", records, schema, PolicyRevision(1))
     if vector.is_listing:
         member, agent = vectors.MEMBER, vectors.AGENT
-        shown = engine.may_list(snapshot, member, agent, vectors.SERVICE, vector.tool)
+        shown = listing.may_list(snapshot, member, agent, vectors.SERVICE, vector.tool)
         return "listed" if shown else "hidden"
     return engine.decide(snapshot, vectors.request(vector)).reason.value

@@ -17,7 +17,7 @@ from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Decision, Determining, Effect, Mode, Reason
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import conditions, decisions, encode, engine, entities, slices
+from wicketd.policy import conditions, decisions, encode, engine, entities, listing, slices
 from wicketd.policy.conditions import Part
 from wicketd.policy.decisions import PolicyRequest, Probed, Question
 from wicketd.policy.encode import EncodeRefusal
@@ -134,7 +134,7 @@ def explain(setup: Setup, snapshots: Iterable[Snapshot], call: HypotheticalCall)
 
 def _explained(setup: Setup, snapshot: Snapshot, call: HypotheticalCall) -> Explained:
     agent, at = setup.agent, (call.service, call.name)
-    listed = engine.may_list(snapshot, call.member, agent, *at)
+    listed = listing.may_list(snapshot, call.member, agent, *at)
     if at not in snapshot.subjects:
         rejected = engine.denial(snapshot, Reason.CATALOGUE_REJECTED)
         return Explained(judged(rejected), None, listed, (), len(snapshot.statements))

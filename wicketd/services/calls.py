@@ -19,7 +19,7 @@ from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.policies import Decision, Reason
 from wicketd.domain.ports import Tx
 from wicketd.domain.sessions import ToolSession
-from wicketd.policy import encode, engine
+from wicketd.policy import encode, engine, listing
 from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.encode import EncodeRefusal
 from wicketd.policy.schema import ToolShape
@@ -266,6 +266,6 @@ def _names(call: Call) -> dict[str, str]:
 
 def _is_listed(call: Call, snapshot: AgentSnapshot) -> bool:
     at = (call.service, call.name)
-    return at in engine.lists(
+    return at in listing.lists(
         snapshot.engine, call.caller.member, call.caller.agent, frozenset({at})
     )

@@ -19,7 +19,7 @@ from wicketd.domain.errors import SignInRejected, TimedOut, Unreachable, Upstrea
 from wicketd.domain.ids import AgentId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Spawn
-from wicketd.policy import engine
+from wicketd.policy import listing
 from wicketd.services.builtin import BUILT_IN_KEY, status_definition
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
 from wicketd.services.unlocking import Unlocker
@@ -246,7 +246,7 @@ class Listings:
         )
         shown = self._views.get(view)
         if shown is None:
-            shown = engine.lists(compiled, caller.member, caller.agent, names)
+            shown = listing.lists(compiled, caller.member, caller.agent, names)
             if len(self._views) >= _VIEWS:
                 self._views.clear()
             self._views[view] = shown
