@@ -45,7 +45,8 @@ bench: venv ## latency, throughput and memory: direct against through wicketd, o
 faults: venv ## kill -9 under load, 200 rounds; 10,000 random policy sets
 	$(PY) -m pytest -q tests/faults tests/promises --faults-full $(ARGS)
 
-conformance: ## the MCP conformance suites (a later release)
-	@echo "conformance: not part of this release yet; see CHANGELOG.md"
+conformance: venv ## the MCP conformance suite in both revisions, direct against through wicketd
+	@tools/packages.sh conformance
+	$(PY) -m tests.conformance.run $(ARGS)
 
 nightly: test faults ## every long suite

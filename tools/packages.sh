@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what a target needs from Debian or npm; what cannot be had is printed as "not run".
-# The npm clients leave a stamp: the lock they were made from, or "not-available" where no npm can be
+# The npm packages leave a stamp: the lock they were made from, or "not-available" where no npm can be
 # had. Tests that need them fail without it, and are skipped only by "not-available".
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,22 +14,23 @@ debian() { # debian COMMAND PACKAGE
     return 1
 }
 
-clients() { # what tests/clients/package-lock.json pins
-    modules=tests/clients/node_modules
+locked() { # locked DIRECTORY: what its package-lock.json pins
+    modules=$1/node_modules
     if ! debian npm npm; then
         mkdir -p "$modules"
         echo "not-available" >"$modules/.stamp"
         return 0
     fi
-    cmp -s tests/clients/package-lock.json "$modules/.stamp" && return 0
-    npm ci --prefix tests/clients --no-audit --no-fund --silent && cp tests/clients/package-lock.json "$modules/.stamp" && return 0
-    echo "not run: the npm clients of tests/clients could not be installed"
+    cmp -s "$1/package-lock.json" "$modules/.stamp" && return 0
+    npm ci --prefix "$1" --no-audit --no-fund --silent && cp "$1/package-lock.json" "$modules/.stamp" && return 0
+    echo "not run: the npm packages of $1 could not be installed"
 }
 
 for want in "$@"; do
     case "$want" in
     systemd) debian systemd-analyze systemd || true ;;
-    npm) clients ;;
+    npm) locked tests/clients ;;
+    conformance) locked tests/conformance ;;
     browser) debian chromium chromium || true ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac
