@@ -226,6 +226,11 @@ def compare(verdict: Verdict, shadow: Verdict) -> Shadow:
     return Shadow(shadow.is_allowed, flip, shadow.determining, shadow.errors)
 
 
+def verdict_of(made: Decision) -> Verdict:
+    """What a Decision came to."""
+    return Verdict(made.reason, made.determining, made.deny_messages, made.errors)
+
+
 def decision(
     stamp: Stamp,
     verdict: Verdict,

@@ -18,6 +18,7 @@ import msgspec
 
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.ids import PolicyRevision
+from wicketd.domain.json import Json
 from wicketd.domain.members import Member
 from wicketd.domain.policies import (
     Decision,
@@ -38,6 +39,7 @@ from wicketd.policy.schema import CedarSchema
 from wicketd.policy.slices import Statement
 
 SchemaHandle: TypeAlias = cedarpy.Schema
+EntitiesHandle: TypeAlias = cedarpy.Entities
 
 CPU_LIMIT_NS: Final = 50_000_000
 CACHED: Final = 4_096
@@ -278,18 +280,17 @@ def probe(snapshot: Snapshot, member: Member, question: Question, text: str) -> 
     return Probed(bool(found.diagnostics.reasons), next(iter(found.diagnostics.errors), None))
 
 
-def _facts(snapshot: Snapshot, member: Member, question: Question) -> cedarpy.Entities:
+def _facts(snapshot: Snapshot, member: Member, question: Question) -> EntitiesHandle:
     handle = _stable(snapshot, member, question.subject)
     return handle if question.added is None else handle.with_added_json_str(question.added)
 
 
-def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> cedarpy.Entities:
+def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> EntitiesHandle:
     """The entities of a member and action, kept by every fact of the member that they show."""
     facts = (member.email, member.local_name, member.role, member.groups, member.tags)
 
-    def make() -> cedarpy.Entities:
-        made = entities.stable(snapshot.agent_key, member, subject)
-        return cedarpy.Entities.from_json_str(msgspec.json.encode(made).decode())
+    def make() -> EntitiesHandle:
+        return entities_of(entities.stable(snapshot.agent_key, member, subject))
 
     return snapshot.stable.get((facts, subject.action, subject.resource), make)
 
@@ -304,12 +305,45 @@ def _slice(snapshot: Snapshot, question: Question, *, shadow: bool) -> Slice:
     return snapshot.slices.get((question.subject.action, question.member_id, shadow), make)
 
 
-def _enforced(
-    snapshot: Snapshot, question: Question, handle: cedarpy.Entities
-) -> tuple[Verdict, int]:
+def enforced_slice(snapshot: Snapshot, question: Question) -> Slice | None:
+    """What is asked about a question; None: the member needs records of its own and has none."""
     if question.member_id is not None and question.member_id not in snapshot.members:
+        return None
+    return _slice(snapshot, question, shadow=False)
+
+
+def entities_of(made: Sequence[Json]) -> EntitiesHandle:
+    """A handle on entities that `policy.entities` made."""
+    return cedarpy.Entities.from_json_str(msgspec.json.encode(made).decode())
+
+
+def answers(
+    asked: list[dict[str, object]],
+    part: Slice,
+    handle: EntitiesHandle,
+    schema: SchemaHandle | None,
+) -> list[Verdict]:
+    """What one slice says to many questions about one action, in order; for replays.
+
+    `schema` None: it has accepted the very same questions before. A call into the engine that
+    fails is an engine error of every question.
+    """
+    try:
+        found = cedarpy.is_authorized_batch(asked, part.policies, handle, schema)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # noqa: BLE001  # a panic of the engine is no Exception
+        failed = Verdict(Reason.ENGINE_ERROR, errors=decisions.clipped([repr(error)]))
+        return [failed] * len(asked)
+    return [_judged(one, part) for one in found]
+
+
+def _enforced(
+    snapshot: Snapshot, question: Question, handle: EntitiesHandle
+) -> tuple[Verdict, int]:
+    part = enforced_slice(snapshot, question)
+    if part is None:
         return Verdict(Reason.NO_MEMBER_POLICY), 0
-    part = _slice(snapshot, question, shadow=False)
     started = snapshot.cpu_ns()
     verdict = _ask(snapshot, question, handle, part)
     spent = snapshot.cpu_ns() - started
@@ -317,14 +351,19 @@ def _enforced(
     return Verdict(Reason.ENGINE_LATE) if is_late else verdict, spent // 1000
 
 
-def _ask(snapshot: Snapshot, question: Question, handle: cedarpy.Entities, part: Slice) -> Verdict:
-    result = cedarpy.is_authorized(question.asked, part.policies, handle, snapshot.handle)
+def _ask(snapshot: Snapshot, question: Question, handle: EntitiesHandle, part: Slice) -> Verdict:
+    return _judged(
+        cedarpy.is_authorized(question.asked, part.policies, handle, snapshot.handle), part
+    )
+
+
+def _judged(result: cedarpy.AuthzResult, part: Slice) -> Verdict:
     found = result.diagnostics
     return decisions.judge(result.decision.value, found.reasons, found.errors, part.statements)
 
 
 def _shadow(
-    snapshot: Snapshot, question: Question, handle: cedarpy.Entities, verdict: Verdict
+    snapshot: Snapshot, question: Question, handle: EntitiesHandle, verdict: Verdict
 ) -> Shadow | None:
     """The second pass, if a shadow statement can match. What goes wrong in it stays in it."""
     if not snapshot.has_shadow:

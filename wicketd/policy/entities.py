@@ -5,7 +5,7 @@ from stored facts and mapped targets only, never from arguments as they came.
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -136,6 +136,19 @@ def mapped(target: Target, service: str) -> list[Json]:
         _entity((target.type, target.id), dict(target.attrs), (*parents, above)),
         *(_entity(parent, parents=(above,)) for parent in parents),
     ]
+
+
+def by_uid(made: Iterable[Json]) -> tuple[tuple[Uid, Json], ...]:
+    """Entities with their uids; for putting those of several calls together."""
+    return tuple((_uid(one), one) for one in made)
+
+
+def _uid(entity: Json) -> Uid:
+    uid = entity["uid"] if isinstance(entity, dict) else None
+    if not isinstance(uid, dict):
+        message = "The entity has an unknown form."
+        raise TypeError(message)
+    return str(uid["type"]), str(uid["id"])
 
 
 def uid_json(uid: Uid) -> JsonObject:

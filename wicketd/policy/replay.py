@@ -15,10 +15,11 @@ from wicketd.domain.catalogue import Target
 from wicketd.domain.ids import AgentId, MemberId, Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState, Role
-from wicketd.domain.policies import Decision, Determining
+from wicketd.domain.policies import Determining
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import encode, engine, lexer, listing
-from wicketd.policy.decisions import PolicyRequest
+from wicketd.policy import encode, lexer, listing
+from wicketd.policy.batches import Batches
+from wicketd.policy.decisions import PolicyRequest, Verdict
 from wicketd.policy.encode import Encoded, EncodeRefusal
 from wicketd.policy.lru import Lru
 from wicketd.policy.schema import ToolShape
@@ -128,6 +129,7 @@ class Replayer:
         self._strict = setup.strict
         self._baseline, self._after = snapshots[0], snapshots[-1]
         self._names = self._baseline.names | self._after.names
+        self._batches = Batches(self._baseline, self._after, self._names)
         self._members: Lru[Principal, Member] = Lru(1024)
         self._counting = {
             one.ref
@@ -138,7 +140,12 @@ class Replayer:
 
     def page(self, rows: Sequence[RecordedCall]) -> list[Replayed]:
         """The rows in their order."""
-        return [self._row(row) for row in rows]
+        read = [self._read(row) for row in rows]
+        pairs = iter(self._batches.decide([one for one in read if isinstance(one, PolicyRequest)]))
+        return [
+            one if isinstance(one, Replayed) else self._replayed(row, *next(pairs))
+            for row, one in zip(rows, read, strict=True)
+        ]
 
     def lists(
         self, members: Sequence[Member], tools: Sequence[tuple[str, str]]
@@ -156,7 +163,8 @@ class Replayer:
         loses = sorted(f"{service}__{name}" for service, name in before - after)
         return ListChange(member.principal, tuple(gains), tuple(loses))
 
-    def _row(self, row: RecordedCall) -> Replayed:
+    def _read(self, row: RecordedCall) -> PolicyRequest | Replayed:
+        """What is asked about a row, or why nothing is."""
         shape = self._baseline.schema.shapes.get((row.service, row.name))
         if shape is None:
             return Replayed(row.seq, TOOL_GONE)
@@ -170,10 +178,9 @@ class Replayer:
         )
         if row.is_unresolved or isinstance(encoded, EncodeRefusal):
             return Replayed(row.seq, NOT_REPRESENTABLE)
-        request = self._request(row, encoded, context)
-        baseline = engine.decide(self._baseline, request)
-        is_same = self._after is self._baseline
-        after = baseline if is_same else engine.decide(self._after, request)
+        return self._request(row, encoded, context)
+
+    def _replayed(self, row: RecordedCall, baseline: Verdict, after: Verdict) -> Replayed:
         decided_by = {*baseline.determining, *after.determining}
         return Replayed(
             row.seq,
@@ -216,5 +223,5 @@ def _counters(recorded: Any) -> SessionFacts:
     )
 
 
-def _redecided(decision: Decision) -> Redecided:
-    return Redecided(decision.allow, decision.reason.value, decision.determining)
+def _redecided(decision: Verdict) -> Redecided:
+    return Redecided(decision.is_allowed, decision.reason.value, decision.determining)
