@@ -8,6 +8,7 @@ records; blocked actions asked. Each is seen red here.
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import cedarpy
 import pytest
@@ -181,11 +182,16 @@ def test_watched_statements_decide_nothing_in_a_batch() -> None:
 def test_where_the_engine_fails_on_a_batch_each_request_is_asked_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def broken(*_: object) -> object:
-        message = "no batch today"
-        raise RuntimeError(message)
+    whole = cedarpy.is_authorized_batch
+
+    def broken(requests: list[dict[str, object]], *others: Any, **more: Any) -> Any:
+        if len(requests) > 1:
+            message = "no batch today"
+            raise RuntimeError(message)
+        return whole(requests, *others, **more)
 
     monkeypatch.setattr(cedarpy, "is_authorized_batch", broken)
     where = world()
     snapshot = where.snapshot(PERMIT)
-    assert agree(snapshot, snapshot, [where.request("ops", "status")]) == {Reason.PERMITTED}
+    asked = [where.request("ops", "status")] * 2
+    assert agree(snapshot, snapshot, asked) == {Reason.PERMITTED}
