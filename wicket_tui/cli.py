@@ -1,5 +1,8 @@
 """The command line `wicket`: one Typer app, a sub-app a noun."""
 
+import os
+import sys
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -25,6 +28,8 @@ from wicket_tui.headless import (
 )
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
+from wicket_tui.options import Options
+from wicket_tui.sockets import default_socket
 from wicketd import __version__
 
 EXTENSIONS: Final = (policy_files, recipe, rehearsal, replay, expectations)
@@ -55,19 +60,57 @@ general.register(app)
 
 
 @app.callback(invoke_without_command=True)
-def bare(
+def bare(  # noqa: PLR0913  # one parameter an option
     ctx: typer.Context,
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    socket: Annotated[
+        Path | None,
+        typer.Option("--socket", envvar="WICKET_SOCKET", help="Admin socket of the daemon."),
+    ] = None,
+    agent: Annotated[str | None, typer.Option("--agent", help="The agent to show.")] = None,
+    screen: Annotated[
+        int, typer.Option("--screen", min=1, max=8, help="The screen to begin with.")
+    ] = 1,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Never write.")] = False,
+    theme: Annotated[
+        str | None,
+        typer.Option("--theme", help="wicket-dark, wicket-light, blue-orange or ansi."),
+    ] = None,
+    no_mouse: Annotated[
+        bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")
+    ] = False,
+    low_bandwidth: Annotated[
+        bool, typer.Option("--low-bandwidth", help="Nothing moves by itself; for slow lines.")
+    ] = False,
 ) -> None:
-    """Administers a running wicketd over its admin socket."""
+    """Administers a running wicketd over its admin socket; alone, as an app in the terminal."""
     if ctx.invoked_subcommand is not None:
         return
     if version:
         say(__version__)
         return
-    note("The terminal UI comes in a later release. See every command with: wicket --help")
-    raise typer.Exit(Exit.USAGE)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        say(ctx.get_help())
+        note("The app needs a terminal. Every action has a command: see above.")
+        raise typer.Exit(Exit.USAGE)
+    if os.environ.get("TERM", "dumb") == "dumb":
+        note("TERM=dumb cannot show the app. Every action has a command: wicket --help")
+        raise typer.Exit(Exit.USAGE)
+    # Textual costs 270 ms, which no other command should wait for.
+    from wicket_tui.start import start
+
+    start(
+        Options(
+            socket=socket or default_socket(os.environ),
+            agent=agent,
+            screen=screen,
+            read_only=read_only,
+            theme=theme,
+            mouse=not no_mouse,
+            low_bandwidth=low_bandwidth,
+        )
+    )
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ PACKAGES = {
     "wicket_tui",
     "wicket_tui/headless",
     "wicket_tui/screens",
+    "wicket_tui/styles",
     "wicket_tui/widgets",
 }
 BANNED = {"utils", "util", "helpers", "helper", "common", "base", "manager", "managers", "misc"}

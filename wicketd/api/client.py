@@ -9,7 +9,7 @@ another user answer.
 import os
 import stat
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -58,11 +58,29 @@ class VersionMismatch(UserWarning):
     """Client and daemon speak different contract numbers; most things still work."""
 
 
-class AdminClient:
-    """A connection pool to one admin socket. `timeout_s` bounds each request, streams apart."""
+def _warn(spoken: str) -> None:
+    message = f"the daemon speaks contract {spoken}, this client {API_VERSION}"
+    warnings.warn(message, VersionMismatch, stacklevel=6)
 
-    def __init__(self, socket: Path, *, timeout_s: float = 15.0) -> None:
+
+class AdminClient:
+    """A connection pool to one admin socket.
+
+    `timeout_s` bounds each request, `silence_s` the pauses of a stream. `on_mismatch` is told the
+    contract number of a daemon that speaks another one; without it, that is a warning.
+    """
+
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        timeout_s: float = 15.0,
+        silence_s: float = _SILENCE_S,
+        on_mismatch: Callable[[str], None] = _warn,
+    ) -> None:
         self.socket = socket
+        self._silence_s = silence_s
+        self._on_mismatch = on_mismatch
         self._checked = False
         self._http = httpx.AsyncClient(
             transport=httpx.AsyncHTTPTransport(uds=str(socket)),
@@ -142,7 +160,7 @@ class AdminClient:
         self._check_socket()
         made = self._request(endpoint, request, match, headers or {})
         if stream:
-            made.extensions["timeout"] = {**made.extensions["timeout"], "read": _SILENCE_S}
+            made.extensions["timeout"] = {**made.extensions["timeout"], "read": self._silence_s}
         try:
             response = await self._http.send(made, stream=True)
             try:
@@ -180,8 +198,7 @@ class AdminClient:
     async def _judge(self, response: httpx.Response) -> None:
         spoken = response.headers.get(API_HEADER)
         if spoken != API_VERSION:
-            message = f"the daemon speaks contract {spoken}, this client {API_VERSION}"
-            warnings.warn(message, VersionMismatch, stacklevel=5)
+            self._on_mismatch(str(spoken))
         if response.status_code >= 300:
             raise Refused(_error_body(response.status_code, await response.aread()))
 

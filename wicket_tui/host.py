@@ -1,0 +1,73 @@
+"""What the terminal app takes from the machine: clock, host name, directories, clipboard file.
+
+The one module of the app that touches the operating system; tests give another `Host`.
+"""
+
+import os
+import socket
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """This machine. `environ`: where directories and terminal habits are read from."""
+
+    name: str = field(default_factory=socket.gethostname)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def now(self, zone: str = "UTC") -> datetime:
+        """The time in an IANA zone; UTC where the zone is not known here."""
+        try:
+            return datetime.now(ZoneInfo(zone))
+        except (ZoneInfoNotFoundError, ValueError):
+            return datetime.now(UTC)
+
+    @property
+    def has_no_colour(self) -> bool:
+        """Whether NO_COLOR is set and not empty (no-color.org)."""
+        return bool(self.environ.get("NO_COLOR"))
+
+    @property
+    def configuration(self) -> Path:
+        """Where the user's own keys and themes lie."""
+        home = Path(self.environ.get("HOME", "/nonexistent"))
+        return Path(self.environ.get("XDG_CONFIG_HOME") or home / ".config") / "wicket"
+
+    def keys(self) -> Mapping[str, Any]:
+        """The table of `keys.toml`, empty when there is none.
+
+        Raises:
+            ValueError: the file is no TOML, or cannot be read.
+        """
+        path = self.configuration / "keys.toml"
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            message = f"{path} is not used: {error}."
+            raise ValueError(message) from error
+
+    def keep_clipboard(self, text: str) -> Path | None:
+        """Writes a text for terminals that drop OSC 52; None where no private directory is."""
+        runtime = self.environ.get("XDG_RUNTIME_DIR")
+        if not runtime:
+            return None
+        path = Path(runtime) / "wicket" / "clipboard"
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.unlink(missing_ok=True)
+            with os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            return None
+        return path
+
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

@@ -1,0 +1,287 @@
+"""The registry of actions: one row for each thing a person can do in the app. Pure data.
+
+Bindings, footer, palette, help, the clash check and the text that `y` copies are read from here;
+nothing else knows keys. A new screen adds its rows to `SCREENS`.
+Source: product specification, section 10.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from wicket_tui.actions import Action, both, chosen, holds
+
+# One row is a few lines here; formatted, each would fill half a screen.
+# fmt: off
+
+_AN_AGENT: Final = chosen("agent", "No agent yet: press 2, then n to create one.")
+_A_MEMBER: Final = both(_AN_AGENT, chosen("member", "Choose a member first: j and k move."))
+_A_SERVICE: Final = both(_AN_AGENT, chosen("service", "Choose a service first: j and k move."))
+_A_SESSION: Final = both(_AN_AGENT, chosen("session", "Choose a session first: j and k move."))
+_AN_ACCOUNT: Final = both(
+    _A_MEMBER, chosen("account", "A local member has no account: its key is made by wicket key.")
+)
+
+
+def _go(number: int, name: str, what: str) -> Action:
+    return Action(
+        id=f"go.{name}",
+        keys=(str(number),),
+        label=name.capitalize(),
+        help=f"Show {what}.",
+        footer=False,
+    )
+
+
+EVERYWHERE: Final = (
+    _go(1, "dashboard", "calls, denials and what waits for you"),
+    _go(2, "agents", "the agents and their kill switch"),
+    _go(3, "services", "the services of the chosen agent, their tools and drift"),
+    _go(4, "policies", "the policies of the chosen agent"),
+    _go(5, "members", "who belongs to the chosen agent; pending ones first"),
+    _go(6, "audit", "every decision that was made"),
+    _go(7, "sessions", "the tool sessions of the chosen agent"),
+    _go(8, "status", "the daemon, its audit head and keyring"),
+    Action(id="agent.choose", keys=("A",), label="Agent",
+        help="Choose the agent that the screens show.",
+        permission="read", endpoint="agent.list", twin="agent list"),
+    Action(id="palette.open", keys=("ctrl+p",), label="Palette",
+        help="Find an action, agent, member or service by typing."),
+    Action(id="help.open", keys=("question_mark", "f1"), label="Help",
+        help="Every key of this screen, searchable, with the command that does the same."),
+    Action(id="jump.open", keys=("ctrl+o",), label="Jump",
+        help="Put a letter on each pane; press it to go there.",
+        footer=False),
+    Action(id="command.copy", keys=("y",), label="Copy command",
+        help="Copy the wicket command that shows what you see; F1 lists those of all actions."),
+    Action(id="log.open", keys=("L",), label="Log",
+        help="The commands that were sent, and how they ended.",
+        footer=False),
+    Action(id="theme.choose", keys=("T",), label="Theme",
+        help="Try the four themes; enter keeps one, esc goes back.",
+        footer=False),
+    Action(id="screen.reload", keys=("ctrl+r",), label="Reload",
+        help="Read again what is shown, or connect at once.",
+        footer=False),
+    Action(id="go.back", keys=("escape",), label="Back",
+        help="One step back: close, clear the filter, go home.",
+        footer=False),
+    Action(id="app.quit", keys=("q",), label="Quit", help="Leave the app. The daemon goes on."),
+)
+LISTS: Final = ("agents", "services", "members", "sessions")
+SCREENS: Final[tuple[Action, ...]] = (
+    Action(id="list.filter", keys=("slash",), label="Filter",
+        help="Show only rows that hold these words; esc clears.",
+        where=LISTS),
+
+    Action(id="window.shorter", keys=("left_square_bracket",), label="Shorter",
+        help="A shorter time window: 30 d, 7 d, 24 h, 1 h.",
+        where=("dashboard",), permission="read", endpoint="agent.stats",
+        twin="stats --agent {agent} --since {window}",
+        needs=_AN_AGENT),
+    Action(id="window.longer", keys=("right_square_bracket",), label="Longer",
+        help="A longer time window: 1 h, 24 h, 7 d, 30 d.",
+        where=("dashboard",), permission="read", endpoint="agent.stats",
+        twin="stats --agent {agent} --since {window}",
+        needs=_AN_AGENT),
+
+    Action(id="agent.show", keys=("enter",), label="Use",
+        help="Make this the agent that the other screens show.",
+        where=("agents",), permission="read", endpoint="agent.show", twin="agent show {agent}",
+        needs=_AN_AGENT),
+    Action(id="agent.create", keys=("n",), label="New",
+        help="Create an agent. Everything is denied until a policy permits it.",
+        where=("agents",), permission="write", endpoint="agent.create",
+        twin="agent create {new_key} --name {new_name}"),
+    Action(id="agent.edit", keys=("e",), label="Edit",
+        help="Change name, time zone, tags or session scope.",
+        where=("agents",), permission="write", endpoint="agent.update",
+        twin="agent edit {agent}", needs=_AN_AGENT),
+    Action(id="agent.switch", keys=("K",), label="Kill switch", danger=1,
+        help="Switch the agent off at once, or on again.", where=("agents",), permission="write",
+        endpoint="agent.status", twin="agent {switch} {agent}", needs=_AN_AGENT,
+        wants_reason=True,
+        asks="{Switch} {agent}. {switch_effect}"),
+    Action(id="agent.delete", keys=("D",), label="Delete", danger=2, word="{agent}",
+        help="Delete a disabled agent for good: keys end, credentials are destroyed, the "
+            "audit stays.",
+        where=("agents",), permission="write", endpoint="agent.delete",
+        twin="agent delete {agent}",
+        needs=both(_AN_AGENT, holds("state", ("disabled",),
+        "Only a disabled agent can be deleted: press K first.")),
+        asks="Delete {agent} for good. Its keys end, its credentials are destroyed; the "
+            "audit stays."),
+    Action(id="agent.panic", keys=("P",), label="Panic", danger=2, word="panic",
+        help="Disable every agent at once.", where=("agents",), permission="write",
+        endpoint="panic",
+        twin="panic", wants_reason=True,
+        asks="Disable every agent. Calls in flight end; each one is enabled again by hand."),
+
+    Action(id="service.tools", keys=("t", "enter"), label="Tools",
+        help="The tools of the service: tier, source, hash.",
+        where=("services",), permission="read", endpoint="service.tools",
+        twin="service tools {agent} {service}",
+        needs=_A_SERVICE),
+    Action(id="service.drift", keys=("v",), label="Drift",
+        help="Tool changes that wait for a review, old beside new.",
+        where=("services",), permission="read", endpoint="service.drift",
+        twin="service drift {agent} {service}",
+        needs=_A_SERVICE),
+    Action(id="service.callback", keys=("u",), label="Callback",
+        help="Show and copy the URL to register at the provider.",
+        where=("services",), permission="read", endpoint="service.show",
+        twin="service show {agent} {service}",
+        needs=both(_A_SERVICE, chosen("callback", "This service needs no callback URL."))),
+    Action(id="service.enable", keys=("n",), label="Enable",
+        help="Enable a service from the catalogue; the report comes first.",
+        where=("services",), permission="write", endpoint="service.put",
+        twin="service enable {agent} {service} --dry-run", needs=_AN_AGENT),
+    Action(id="service.discover", keys=("d",), label="Discover",
+        help="List the server's tools now and compare.",
+        where=("services",), permission="write", endpoint="service.discover",
+        twin="service discover {agent} {service}", needs=_A_SERVICE),
+    Action(id="service.credentials", keys=("c",), label="Credentials",
+        help="Store the OAuth app of the service. It goes in and never comes out.",
+        where=("services",), permission="write", endpoint="service.credentials",
+        twin="service credentials {agent} {service} --client-id {client_id}", needs=_A_SERVICE),
+    Action(id="service.disable", keys=("x",), label="Disable", danger=1,
+        help="Refuse every further call of the service.",
+        where=("services",), permission="write", endpoint="service.put",
+        twin="service disable {agent} {service}",
+        needs=both(_A_SERVICE, holds("state", ("enabled",),
+        "It is not enabled: press n to enable it.")),
+        asks="Disable {service} on {agent}. Its calls are refused; tools, tiers and "
+            "connections stay."),
+    Action(id="service.remove", keys=("D",), label="Remove", danger=2, word="{service}",
+        help="Remove a disabled service for good: its connections are destroyed.",
+        where=("services",), permission="write", endpoint="service.remove",
+        twin="service remove {agent} {service}",
+        needs=both(_A_SERVICE, holds("state", ("disabled",),
+        "Only a disabled service can be removed: press x first.")),
+        asks="Remove {service} from {agent} for good. Every member's connection to it is "
+            "destroyed."),
+
+    Action(id="tool.tier", keys=("space",), label="Tier",
+        help="Next tier of the tool: read, write, destructive, then the connector's own.",
+        where=("tools",), permission="write", endpoint="service.tier",
+        twin="service tier {agent} {service} {tool} {next_tier}",
+        needs=chosen("tool", "Choose a tool first: j and k move.")),
+    Action(id="tool.ack", keys=("a",), label="Accept",
+        help="Accept the changed definition that you see.",
+        where=("tools", "drift"), permission="write", endpoint="service.ack",
+        twin="service ack {agent} {service} {tool}",
+        danger=1, needs=both(chosen("tool", "Nothing waits for a review."), chosen("new_hash",
+        "This tool has no open change.")),
+        asks="Accept the new definition of {tool}. Calls of it are allowed by your "
+            "policies again."),
+
+    Action(id="member.show", keys=("enter",), label="Details",
+        help="Key, connections and what this member waits for.",
+        where=("members",), permission="read", endpoint="member.show",
+        twin="member show {agent} {member}",
+        needs=_A_MEMBER),
+    Action(id="member.approve", keys=("a",), label="Approve",
+        help="Admit a pending member, who may then make a key.",
+        where=("members",), permission="write", endpoint="member.approve",
+        twin="member approve {agent} {member}",
+        needs=both(_A_MEMBER, holds("state", ("pending",),
+        "Only a pending member can be approved."))),
+    Action(id="invite.create", keys=("i",), label="Invite",
+        help="Invite an address. The link is shown once.",
+        where=("members",), permission="write", endpoint="invite.create",
+        twin="invite create {agent} {email}",
+        needs=_AN_AGENT),
+    Action(id="invite.resend", keys=("I",), label="Resend",
+        help="Make a new link for who is still invited; the old one is dead.",
+        where=("members",), permission="write", endpoint="invite.resend",
+        twin="invite resend {agent} {invite}",
+        needs=both(_A_MEMBER, chosen("invite", "This member has no open invitation."))),
+    Action(id="member.edit", keys=("e",), label="Edit", help="Change role, groups and tags.",
+        where=("members",), permission="write", endpoint="member.update",
+        twin="member edit {agent} {member}",
+        needs=_A_MEMBER),
+    Action(id="account.link", keys=("l",), label="Sign-in link",
+        help="Make a single-use sign-in link, where no mail is sent.",
+        where=("members",), permission="write", endpoint="account.link",
+        twin="account link {account}",
+        needs=_AN_ACCOUNT),
+    Action(id="member.reject", keys=("r",), label="Reject", danger=1,
+        help="Refuse a pending member for good.",
+        where=("members",), permission="write", endpoint="member.reject",
+        twin="member reject {agent} {member}",
+        needs=both(_A_MEMBER, holds("state", ("pending",),
+        "Only a pending member can be rejected.")),
+        asks="Reject {member} for good. Only a new invitation opens the door again.",
+        wants_reason=True),
+    Action(id="key.revoke", keys=("K",), label="Revoke key", danger=1,
+        help="End the member's key at once.",
+        where=("members",), permission="write", endpoint="key.revoke",
+        twin="key revoke {agent} {member} --reason REASON",
+        needs=both(_A_MEMBER, chosen("key", "This member has no key.")), wants_reason=True,
+        asks="End the key of {member} at once. Their tokens stay sealed until a new key is "
+            "made with the old one."),
+    Action(id="account.sign_out", keys=("w",), label="Sign out", danger=1,
+        help="End every web session of the account.",
+        where=("members",), permission="write", endpoint="account.sign_out",
+        twin="account sign-out {account}",
+        needs=_AN_ACCOUNT, asks="End every web session of {account}."),
+    Action(id="account.mfa_reset", keys=("M",), label="Reset TOTP", danger=1,
+        help="Forget the second factor and end every web session.", where=("members",),
+        permission="write",
+        endpoint="account.mfa_reset", twin="account reset-mfa {account}", needs=_AN_ACCOUNT,
+        asks="Forget the second factor of {account} and end every web session. Make sure "
+            "who asks."),
+    Action(id="account.status", keys=("b",), label="Block", danger=1,
+        help="Block the account, or unblock it: sign-in and keys are refused on every agent.",
+        where=("members",), permission="write", endpoint="account.status",
+        twin="account {block} {account}",
+        needs=_AN_ACCOUNT, asks="{Block} {account}: {block_effect}"),
+    Action(id="member.remove", keys=("D",), label="Remove", danger=2, word="{member}",
+        help="Remove the member: the key ends at once, credentials are destroyed.",
+        where=("members",), permission="write", endpoint="member.remove",
+        twin="member remove {agent} {member}",
+        needs=_A_MEMBER,
+        asks="Remove {member} from {agent}. The key ends at once, credentials are destroyed."),
+
+    Action(id="session.show", keys=("enter",), label="Details",
+        help="What the session used, and which policies decided.",
+        where=("sessions",), permission="read", endpoint="session.show",
+        twin="session show {agent} {session}",
+        needs=_A_SESSION),
+    Action(id="session.reset", keys=("R",), label="Reset", danger=1,
+        help="End the session now; the client goes on from zero.",
+        where=("sessions",), permission="write", endpoint="session.reset",
+        twin="session reset {agent} {session}",
+        needs=both(_A_SESSION, holds("state", ("active",), "This session has ended.")),
+        asks="End this session of {member} now. Its counters start from zero with the next "
+            "call."),
+
+    Action(id="catalogue.reload", keys=("l",), label="Reload catalogue",
+        help="Read the connector files again; after an error the old set stays.",
+        where=("status",), permission="write", endpoint="catalogue.reload",
+        twin="catalogue reload"),
+    Action(id="audit.checkpoint", keys=("c",), label="Checkpoint",
+        help="Sign the audit log as it stands now.",
+        where=("status",), permission="write", endpoint="audit.checkpoint",
+        twin="audit checkpoint"),
+)
+# fmt: on
+
+ACTIONS: Final = (*EVERYWHERE, *SCREENS)
+BY_ID: Final[Mapping[str, Action]] = {action.id: action for action in ACTIONS}
+"""Every action by its id."""
+FOOTER: Final = 8
+"""Actions that a footer shows at most."""
+
+
+def of_screen(screen: str) -> tuple[Action, ...]:
+    """The actions that a screen adds to those of all screens."""
+    return tuple(action for action in SCREENS if screen in action.where)
+
+
+def footer_of(screen: str) -> tuple[Action, ...]:
+    """What the footer shows: the screen's own, safest first, then help; at most eight."""
+    own = sorted((a for a in of_screen(screen) if a.footer), key=lambda action: action.danger)
+    kept = own[: FOOTER - 1]
+    more = [action for action in EVERYWHERE if action.footer and action.id != "help.open"]
+    kept += more[: FOOTER - 1 - len(kept)]
+    return (*kept, BY_ID["help.open"])

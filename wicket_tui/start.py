@@ -1,0 +1,13 @@
+"""Starts the terminal app; loads Textual, so only `wicket` alone imports it."""
+
+import os
+
+from wicket_tui.app import WicketApp
+from wicket_tui.options import Options
+
+
+def start(options: Options) -> None:
+    """Runs the app until it is left."""
+    if options.low_bandwidth:
+        os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    WicketApp(options).run(mouse=options.mouse)

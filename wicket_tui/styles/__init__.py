@@ -1,0 +1,1 @@
+"""Themes and the shared style sheet of the terminal app."""
