@@ -36,6 +36,7 @@ from wicketd.domain.policies import Mode
 from wicketd.services.entries import Recording
 from wicketd.services.rehearsals import DraftText
 from wicketd.services.replay import Replay, ReplayAsk, Replays, ReplayState
+from wicketd.services.replay_pages import PAGE_ROWS
 from wicketd.storage import audit
 from wicketd.storage.audit import AuditFilters
 
@@ -332,13 +333,16 @@ async def test_two_run_at_a_time_and_a_cancelled_one_makes_room(calling: Calling
     await eventually(lambda: all(child.stopped for child in children))
 
 
-async def test_a_child_that_dies_half_way_leaves_an_error(calling: Calling) -> None:
-    await made(calling, *["look"] * 60)
+async def test_a_child_that_dies_half_way_leaves_an_error_and_no_summary(
+    calling: Calling,
+) -> None:
+    await made(calling, *["look"] * (PAGE_ROWS + 1))
     replays = replays_over(calling.state, lambda: InProcessReplay(crashes=1))
     started = await replays.start(ADMIN, "demo", ReplayAsk(ALL))
     found = await replays.wait(started.id, 60)
-    assert (found.state, found.tally.rows) == (ReplayState.FAILED, 50)
+    assert (found.state, found.tally.rows) == (ReplayState.FAILED, PAGE_ROWS)
     assert found.error == "The policy checker stopped."
+    assert found.tally.lists == ()
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from wicketd.services.desk import Desk
 from wicketd.services.events import Topic
 from wicketd.services.policy_sets import SetNow
 from wicketd.services.rehearsals import DraftText, Rehearsals, replaced
+from wicketd.services.replay_pages import decided_ahead, opened, pages
 from wicketd.services.replay_rows import (
-    Before,
     Opener,
     Page,
     ReplayChild,
@@ -35,19 +35,17 @@ from wicketd.services.replay_rows import (
     Tally,
     listable,
     targets,
-    unasked,
     with_gone,
 )
 from wicketd.services.verification import Verifier
-from wicketd.storage import audit, members, policies
+from wicketd.storage import members, policies
 from wicketd.storage.audit import AuditFilters, AuditTable
 
 RUNNING: Final = 2
 KEPT: Final = 16
 """Replays that are remembered, the newest."""
-READ_ROWS: Final = 250
-ASK_ROWS: Final = 50
-"""Rows that are opened before the loop serves calls again."""
+VERIFY_ROWS: Final = 16
+"""Rows that are verified before the loop serves calls again."""
 
 
 class ReplayState(StrEnum):
@@ -224,8 +222,7 @@ class Replays:
                 await self._verify(made, child, plan)
             else:
                 await child.replay(plan.setup)
-                async for page in self._pages(made, plan):
-                    await self._decide(made, child, plan.opener, page)
+                await self._decide(made, child, plan)
                 made.tally.lists = await self._lists(child, plan)
             made.state = ReplayState.DONE
         except WicketError as error:
@@ -241,46 +238,20 @@ class Replays:
     async def _verify(self, made: Replay, child: ReplayChild, plan: _Plan) -> None:
         verifier = Verifier(self._desk.db, self._rehearsals, plan.now, plan.opener)
         async for page in self._pages(made, plan):
-            for start in range(0, len(page), ASK_ROWS):
-                await verifier.decide(child, page[start : start + ASK_ROWS], made.tally)
+            for start in range(0, len(page), VERIFY_ROWS):
+                await verifier.decide(child, page[start : start + VERIFY_ROWS], made.tally)
                 await asyncio.sleep(0)
             self._tell(made)
 
-    async def _pages(self, made: Replay, plan: _Plan) -> AsyncIterator[Page]:
-        after, asked = 0, made.ask.filters
-        # The end is not of the window; a filter's is.
-        last = None if asked.to_ms is None else asked.to_ms - 1
-        filters = replace(asked, agent_id=made.agent_id, to_ms=last)
-        while True:
-            query = audit.decided(filters, after, plan.up_to, READ_ROWS)
-            page = await self._desk.db.all(query)
-            if page:
-                yield page
-            if len(page) < READ_ROWS:
-                return
-            after = page[-1][0].seq
+    async def _decide(self, made: Replay, child: ReplayChild, plan: _Plan) -> None:
+        read = opened(plan.opener, self._pages(made, plan))
+        async for page, found in decided_ahead(child, read):
+            await page.count(made.tally, found)
+            self._tell(made)
 
-    async def _decide(
-        self,
-        made: Replay,
-        child: ReplayChild,
-        opener: Opener,
-        page: Page,
-    ) -> None:
-        for start in range(0, len(page), ASK_ROWS):
-            asked: list[Before] = []
-            for row, envelope in page[start : start + ASK_ROWS]:
-                opened = opener.opened(row, envelope)
-                if opened is None:
-                    made.tally.skip(row)
-                else:
-                    asked.append(opened)
-            calls = [one.call for one in asked if one.call is not None]
-            found = {one.seq: one for one in await child.rows(calls)} if calls else {}
-            for one in asked:
-                made.tally.add(one, found.get(one.row.seq) or unasked(one))
-            await asyncio.sleep(0)
-        self._tell(made)
+    def _pages(self, made: Replay, plan: _Plan) -> AsyncIterator[Page]:
+        window = replace(made.ask.filters, agent_id=made.agent_id)
+        return pages(self._desk.db, window, plan.up_to)
 
     async def _lists(self, child: ReplayChild, plan: _Plan) -> tuple[ListChange, ...]:
         query = members.of_agent(plan.setup.agent.id, MemberState.APPROVED)
