@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from tests.support.policies import make_record, make_tool, world
-from wicketd.domain.catalogue import ServiceView, Tool
+from wicketd.domain.catalogue import ServiceView, Tier, TierSource, Tool
 from wicketd.domain.ids import PolicyRevision
 from wicketd.domain.json import Json
-from wicketd.domain.policies import Mode, Reason
+from wicketd.domain.policies import Mode, PolicyVersion, Reason
 from wicketd.policy import engine
 from wicketd.policy.schema import render
-from wicketd.services.staleness import stale, unreviewed
+from wicketd.services.staleness import Compared, Findings, Place, by_record, enforced, stale
+from wicketd.services.standing import Compiled
 
 PERMIT = "permit (principal, action, resource);"
 ON_PATH = (
@@ -29,11 +30,34 @@ def tool(name: str = "run", **properties: Json) -> Tool:
 
 def blocked(after: Tool, before: Tool, text: str, mode: Mode = Mode.ENFORCE) -> dict[Any, Reason]:
     """What is denied once `after` is listed in place of `before`."""
-    view = ServiceView("ops", "OpsMCP", (after, tool("other")))
     records = [make_record(PERMIT, "all"), make_record(text, "one", mode=mode)]
-    snapshot = engine.compile_set(world().agent.key, records, render([view]), PolicyRevision(1))
-    assert before.definition is not None
-    return stale(snapshot, unreviewed([view]), {("ops", "run"): before.definition})
+    old = compiled(before, records)
+    written = [
+        replace(one, projection=old.projected[one.key].stored(frozenset())) for one in records
+    ]
+    by_projection = found(compiled(after, written))
+    by_review = found(compiled(after, records), {("ops", "run"): before})
+    assert by_projection == by_review
+    return by_projection.denied(enforced(records))
+
+
+def compiled(run: Tool, records: list[PolicyVersion]) -> Compiled:
+    view = ServiceView("ops", "OpsMCP", (run, tool("other")))
+    schema = render([view])
+    made = engine.compile_set(world().agent.key, records, schema, PolicyRevision(1))
+    return Compiled.of(made, records, {"ops": view})
+
+
+def found(made: Compiled, reviewed: dict[Place, Tool] | None = None) -> Findings:
+    compared = Compared(
+        schema=made.engine.schema,
+        views=made.views,
+        records=made.records,
+        statements=by_record(made.engine.statements),
+        projected=made.projected,
+        reviewed=reviewed or {},
+    )
+    return Findings(stale(compared))
 
 
 DENIED = {("OpsMCP::Action", "run"): Reason.POLICY_STALE}
@@ -78,6 +102,47 @@ def test_a_shadow_policy_denies_nothing() -> None:
     assert blocked(tool(), tool(path=TEXT), ON_PATH, Mode.SHADOW) == {}
 
 
-def test_an_acknowledged_tool_is_not_stale() -> None:
-    after = replace(tool(), acked_hash="new")
-    assert blocked(after, tool(path=TEXT), ON_PATH) == {}
+def hinted(**hints: Json) -> Tool:
+    return replace(
+        tool(path=TEXT), definition={**(tool(path=TEXT).definition or {}), "annotations": hints}
+    )
+
+
+def tiered(tier: Tier, source: TierSource = TierSource.ANNOTATIONS) -> Tool:
+    return replace(tool(path=TEXT), tier=tier, tier_source=source)
+
+
+def test_a_hint_that_a_statement_reads_denies_when_it_flips() -> None:
+    reading = "forbid (principal, action, resource is Wicket::Tool) when { resource.readOnly };"
+    assert blocked(hinted(readOnlyHint=False), hinted(readOnlyHint=True), reading) == DENIED
+    assert blocked(hinted(idempotentHint=True), hinted(), reading) == {}
+
+
+def test_naming_the_destructive_tier_reads_no_hint() -> None:
+    naming = 'forbid (principal, action in [Wicket::Action::"destructive"], resource);'
+    assert blocked(hinted(destructiveHint=True), hinted(destructiveHint=False), naming) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('forbid (principal, action in Wicket::Action::"write", resource);', DENIED),
+        ('permit (principal, action in Wicket::Action::"destructive", resource);', DENIED),
+        ('forbid (principal, action in Wicket::Action::"destructive", resource);', {}),
+        ('permit (principal, action in Wicket::Action::"write", resource);', {}),
+        (
+            'forbid (principal, action, resource) when { resource.tier == "write" };',
+            DENIED,
+        ),
+    ],
+)
+def test_a_tier_that_rises_denies_where_a_forbid_falls_away_or_a_permit_begins(
+    text: str, expected: dict[Any, Reason]
+) -> None:
+    assert blocked(tiered(Tier.DESTRUCTIVE), tiered(Tier.WRITE), text) == expected
+
+
+def test_a_tier_that_an_administrator_set_makes_nothing_stale() -> None:
+    text = 'forbid (principal, action in Wicket::Action::"write", resource);'
+    after = tiered(Tier.DESTRUCTIVE, TierSource.OVERRIDE)
+    assert blocked(after, tiered(Tier.WRITE), text) == {}

@@ -325,7 +325,7 @@ CASES: Final[dict[str, Case]] = {
         revision=of_service,
         audit=("tool.tier_set",),
     ),
-    "service.ack": Case(lambda found: found, changed, audit=("tool.acked",)),
+    "service.ack": Case(lambda found: found, changed, audit=("policy.saved", "tool.acked")),
     "member.list": Case(members.MemberList(agent="demo", q="BO"), keyed),
     "member.show": Case(REF, connected),
     "member.add": Case(members.MemberAdd(agent="demo", name="ci"), audit=("member.added",)),

@@ -105,7 +105,7 @@ def render(services: Sequence[ServiceView]) -> CedarSchema:
         (shape.service, shape.name): shape
         for view in ordered
         for tool in sorted(_live(view), key=lambda one: one.name)
-        for shape in [_tool_shape(view, tool)]
+        for shape in [tool_shape(view, tool)]
     }
     parts = [_HEAD, *_group_actions(tuple(shapes.values())), "}\n"]
     for view in ordered:
@@ -138,7 +138,8 @@ def _live(view: ServiceView) -> Iterable[Tool]:
             yield tool
 
 
-def _tool_shape(view: ServiceView, tool: Tool) -> ToolShape:
+def tool_shape(view: ServiceView, tool: Tool) -> ToolShape:
+    """What the schema says, or would say, about one tool of a service."""
     rule = target_rule(view.targets, tool.name, required_arguments(tool.definition))
     types = ["Wicket::Tool"] if rule is None or rule.optional else []
     if rule is not None:
@@ -253,20 +254,21 @@ def _tool_action(namespace: str, shape: ToolShape) -> str:
     )
     if not shape.input.attributes:
         return f"{head} context: Wicket::Bare }};\n"
-    context = f'    context: {{ "input": {_type(shape.input)},'
+    context = f'    context: {{ "input": {type_text(shape.input)},'
     if len(context) + 1 + len(_REST) <= _WIDTH:
         return f"{head}\n{context} {_REST}\n"
     return f"{head}\n{context}\n{' ' * 15}{_REST}\n"
 
 
-def _type(shape: Shape) -> str:
+def type_text(shape: Shape) -> str:
+    """The Cedar type of a shape as the schema text spells it."""
     if isinstance(shape, Scalar):
         return shape.value
     if isinstance(shape, SetOf):
-        return f"Set<{_type(shape.element)}>"
+        return f"Set<{type_text(shape.element)}>"
     if not shape.attributes:
         return "{}"
     inner = ", ".join(
-        f"{quote(name)}?: {_type(shape.attributes[name])}" for name in sorted(shape.attributes)
+        f"{quote(name)}?: {type_text(shape.attributes[name])}" for name in sorted(shape.attributes)
     )
     return f"{{ {inner} }}"

@@ -285,28 +285,13 @@ class Services:
             if before.hash != definition_hash:
                 raise rules.moved_hash(before.hash)
             after = replace(before, acked_hash=before.hash)
-            await self._require_fitting(stored, tool)
 
             def work(unit: Unit) -> None:
                 _ack(unit, stored, after)
 
-            await self._drift.rewrite(actor, stored, after, work)
+            await self._drift.accept(actor, stored, after, work)
         self._tell(stored.service)
         return after
-
-    async def _require_fitting(self, stored: Stored, tool: str) -> None:
-        """While a policy is broken by what changed with it, its calls stay denied."""
-        reported = await self._desk.db.all(services.open_changes(stored.service.id))
-        suspects = {key for one in reported if one.tool == tool for key in one.broken_policies}
-        if not suspects:
-            return
-        left = sorted(suspects & (await self._sets.broken(stored.now)).keys())
-        if left:
-            message = (
-                f"The tool {tool} changed in a way that {', '.join(left)} does not fit any more. "
-                "Correct the policy, then acknowledge the tool."
-            )
-            raise Conflict(message, hint=f"wicket policy save {stored.agent.key} {left[0]} FILE")
 
     async def _switch(self, actor: Actor, agent: str, work: Callable[[Unit], Service]) -> Service:
         agent_id = (await find.read_agent(self._desk.db, agent)).id

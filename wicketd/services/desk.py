@@ -26,6 +26,7 @@ from wicketd.services.clock_guard import ClockGuard
 from wicketd.services.connection_locks import ConnectionLocks
 from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.events import Events
+from wicketd.services.staleness import Findings
 
 T = TypeVar("T")
 
@@ -62,11 +63,20 @@ class SnapshotPort(Protocol):
     async def rebuild(self, agent_id: AgentId) -> None:
         """Compiles the stored set and swaps it in; what fails to load denies and does not raise."""
 
-    def swap(self, agent: Agent, services: Mapping[str, ServiceView], engine: Snapshot) -> None:
+    def swap(
+        self,
+        agent: Agent,
+        services: Mapping[str, ServiceView],
+        engine: Snapshot,
+        findings: Findings | None = None,
+    ) -> None:
         """Puts a set that is already compiled in force: one reference assignment."""
 
     def engine_of(self, agent_id: AgentId) -> Snapshot | None:
         """The compiled set in force, which lends its schema handle to the next one."""
+
+    def findings_of(self, agent_id: AgentId) -> Findings:
+        """Which records the tools of now leave stale or broken."""
 
     def drop(self, agent_id: AgentId) -> None:
         """Forgets a deleted agent's set."""
@@ -117,12 +127,22 @@ class Bystander:
     async def rebuild(self, agent_id: AgentId) -> None:
         """Nothing to compile."""
 
-    def swap(self, agent: Agent, services: Mapping[str, ServiceView], engine: Snapshot) -> None:
+    def swap(
+        self,
+        agent: Agent,
+        services: Mapping[str, ServiceView],
+        engine: Snapshot,
+        findings: Findings | None = None,
+    ) -> None:
         """Nothing to replace."""
 
     def engine_of(self, agent_id: AgentId) -> Snapshot | None:
         """None is in force."""
         return None
+
+    def findings_of(self, agent_id: AgentId) -> Findings:
+        """Nothing was found."""
+        return Findings()
 
     def drop(self, agent_id: AgentId) -> None:
         """Nothing to forget."""

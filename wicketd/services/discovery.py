@@ -7,14 +7,22 @@ a tool whose definition nobody reviewed never gets a lower tier than it had.
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
 from wicketd.connectors.tiers import tier
-from wicketd.domain.catalogue import Connector, Tier, TierSource, Tool, ToolStatus
+from wicketd.domain.catalogue import (
+    Connector,
+    Tier,
+    TierSource,
+    Tool,
+    ToolStatus,
+    required_arguments,
+)
 from wicketd.domain.json import JsonObject
+from wicketd.policy.shapes import input_shape
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 RESERVED: Final = "any"
@@ -54,14 +62,14 @@ class Plan:
 class Reading:
     """How a list is read. `is_first`: nothing was discovered before.
 
-    `reported`: (tool, definition hash) of open changes, which are not reported twice.
+    `reported`: definitions of open changes by tool and hash, which are not reported twice.
     """
 
     connector: Connector
     name_max: int
     at_ms: int
     is_first: bool
-    reported: frozenset[tuple[str, str]] = frozenset()
+    reported: Mapping[tuple[str, str], JsonObject] = field(default_factory=dict)
 
 
 def definition_hash(definition: JsonObject) -> str:
@@ -102,7 +110,7 @@ def plan(stored: Sequence[Tool], listed: Iterable[JsonObject], reading: Reading)
         after[name] = _missing(before[name])
     tools = tuple(after[name] for name in sorted(after))
     writes = tuple(tool for tool in tools if tool != before.get(tool.name))
-    changes = () if reading.is_first else _changes(before, writes)
+    changes = () if reading.is_first else _changes(before, writes, reading.reported)
     return Plan(tools, writes, tuple(changes), _excluded(tools), _tools_hash(tools))
 
 
@@ -140,8 +148,19 @@ def _seen(before: Tool | None, name: str, definition: JsonObject, reading: Readi
 
 
 def _is_reported(before: Tool, digest: str, reading: Reading) -> bool:
-    """Two members see different definitions: the acknowledged one counts."""
-    return before.hash == before.acked_hash and (before.name, digest) in reading.reported
+    """Two members see different definitions: the acknowledged one counts.
+
+    Not where policies could tell them apart: the arguments of one would go unseen under the other.
+    """
+    other = reading.reported.get((before.name, digest))
+    if other is None or before.hash != before.acked_hash:
+        return False
+    return _seen_by_policies(before.definition) == _seen_by_policies(other)
+
+
+def _seen_by_policies(definition: JsonObject | None) -> tuple[object, ...]:
+    annotations = dict(_annotations(definition) or {})
+    return input_shape(definition), required_arguments(definition), annotations
 
 
 def _new(tool: Tool, reading: Reading) -> Tool:
@@ -176,7 +195,11 @@ def _missing(tool: Tool) -> Tool:
     return tool if tool.status is ToolStatus.EXCLUDED else replace(tool, status=ToolStatus.GONE)
 
 
-def _changes(before: Mapping[str, Tool], writes: Iterable[Tool]) -> Iterable[Change]:
+def _changes(
+    before: Mapping[str, Tool],
+    writes: Iterable[Tool],
+    reported: Mapping[tuple[str, str], JsonObject],
+) -> Iterable[Change]:
     for tool in writes:
         old = before.get(tool.name)
         if tool.status is ToolStatus.GONE:
@@ -184,6 +207,8 @@ def _changes(before: Mapping[str, Tool], writes: Iterable[Tool]) -> Iterable[Cha
         elif old is None or old.definition is None:
             yield Change("added", old, tool)
         elif old.hash != tool.hash and tool.hash != tool.acked_hash:
+            if (tool.name, tool.hash) in reported:
+                continue
             yield Change("changed", old, tool)
         elif old.status is ToolStatus.GONE:
             yield Change("added", old, tool)

@@ -4,8 +4,8 @@ Counterpart: `services.discovery` compares, `services.connectors` asks the serve
 transaction with its audit rows; the new schema is in force before `take` returns.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -13,24 +13,33 @@ from wicketd.connectors.catalogue import Catalogue
 from wicketd.domain.actor import Actor
 from wicketd.domain.agents import Agent
 from wicketd.domain.catalogue import Connector, Service, Tool
-from wicketd.domain.errors import NotFound
+from wicketd.domain.errors import Conflict, NotFound
 from wicketd.domain.ids import Revision
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json, JsonObject
+from wicketd.policy.schema import ToolShape
 from wicketd.services import find
+from wicketd.services.acceptance import accepted
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.discovery import Change, Plan, Reading, definition_hash, plan
 from wicketd.services.events import Topic
 from wicketd.services.policy_sets import PolicySets, Prepared, SetNow
+from wicketd.services.staleness import Findings
+from wicketd.services.standing import Move
+from wicketd.services.versions import Edit
 from wicketd.storage import services
 from wicketd.storage.services import ToolChange
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a list changed. `broken`: keys of live policies that no longer fit, with the reason."""
+    """What a list changed, and what the tools mean for the live policies then.
+
+    `broken`: keys of policies that no longer fit and did before, with the reason.
+    """
 
     plan: Plan
-    broken: dict[str, str]
+    broken: Mapping[str, str]
+    findings: Findings = field(default_factory=Findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,15 @@ class Stored:
     tools: tuple[Tool, ...]
     connector: Connector
     now: SetNow
+
+
+@dataclass(frozen=True, slots=True)
+class _Rewritten:
+    """A stored tool as it is to be, with the versions that go with it."""
+
+    tool: Tool
+    edits: Sequence[Edit] = ()
+    move: Move = field(default_factory=Move)
 
 
 class Drift:
@@ -85,11 +103,11 @@ class Drift:
     async def compare(self, stored: Stored, listed: Sequence[JsonObject]) -> Plan:
         """What a list would change; nothing is written."""
         open_changes = await self._desk.db.all(services.open_changes(stored.service.id))
-        reported = frozenset(
-            (change.tool, definition_hash(change.new_definition))
+        reported = {
+            (change.tool, definition_hash(change.new_definition)): change.new_definition
             for change in open_changes
             if change.new_definition is not None
-        )
+        }
         reading = Reading(
             connector=stored.connector,
             name_max=self._name_max,
@@ -115,16 +133,35 @@ class Drift:
             if not asked and not found.writes and stored.service.catalogue == "discovered":
                 return Taken(found, {})
             after = self.views_with(stored, found.tools)
-            broken = await self._broken(stored, found, after)
-            prepared = await self._sets.prepare(
-                stored.now, (), after.views, _replaced(stored.service.key, found)
-            )
-            await self._desk.change(
-                actor, lambda unit: self.write(unit, stored, Taken(found, broken))
-            )
-            self._sets.put_in_force(prepared, stored.agent)
-        self._tell(stored, found)
-        return Taken(found, broken)
+            move = Move(replaced(stored, found))
+            prepared = await self._sets.prepare(stored.now, (), after.views, move)
+            taken = self.taken(stored, found, prepared)
+            prepared = self._raised(prepared)
+
+            def work(unit: Unit) -> Agent:
+                self.write(unit, stored, taken)
+                return self._sets.commit(unit, prepared)
+
+            raised = await self._desk.change(actor, work)
+            self._sets.put_in_force(prepared, raised)
+        self._tell(stored, taken)
+        return taken
+
+    def taken(self, stored: Stored, found: Plan, prepared: Prepared) -> Taken:
+        """What a list means for the policies, against what is in force."""
+        known = self._desk.snapshots.findings_of(stored.agent.id).broken
+        broken = {key: why for key, why in prepared.findings.broken.items() if key not in known}
+        return Taken(found, broken, prepared.findings)
+
+    def _raised(self, prepared: Prepared) -> Prepared:
+        """At the next revision, if calls are denied now that were not.
+
+        Else a save that was begun before the list came would end what nobody has seen.
+        """
+        before = self._desk.snapshots.engine_of(prepared.now.agent.id)
+        known = before.blocked if before is not None else {}
+        is_new = any(known.get(uid) is not why for uid, why in prepared.engine.blocked.items())
+        return self._sets.raised(prepared) if is_new else prepared
 
     def views_with(self, stored: Stored, tools: Sequence[Tool]) -> SetNow:
         """The set as it stands once the service has these tools."""
@@ -133,24 +170,61 @@ class Drift:
 
     async def rewrite(
         self, actor: Actor, stored: Stored, tool: Tool, write: Callable[[Unit], None]
-    ) -> Prepared:
+    ) -> None:
         """Changes one stored tool by `write` and puts the schema that follows in force.
 
         Held under the agent's lock by the caller.
         """
-        tools = [tool if one.name == tool.name else one for one in stored.tools]
-        prepared = await self._sets.prepare(stored.now, (), self.views_with(stored, tools).views)
-        await self._desk.change(actor, write)
-        self._sets.put_in_force(prepared, stored.agent)
-        return prepared
+        await self._write_tool(actor, stored, _Rewritten(tool), write)
 
-    async def _broken(self, stored: Stored, found: Plan, after: SetNow) -> dict[str, str]:
-        if not found.changes:
-            return {}
-        before = await self._sets.broken(stored.now)
-        return {
-            key: why for key, why in (await self._sets.broken(after)).items() if key not in before
-        }
+    async def accept(
+        self, actor: Actor, stored: Stored, tool: Tool, write: Callable[[Unit], None]
+    ) -> None:
+        """As `rewrite`, for an acknowledged tool: policies go on with it as it is now.
+
+        Each gets a version that keeps the tool's shape of now.
+
+        Raises:
+            Conflict: a live policy does not fit the tool any more.
+        """
+        place = (stored.service.key, tool.name)
+        ready = await self._sets.prepare(stored.now, (), None, Move(accepted=frozenset({place})))
+        shape = ready.engine.schema.shapes.get(place)
+        edits = [] if shape is None else self._edits(actor, ready, shape)
+        await self._write_tool(
+            actor, stored, _Rewritten(tool, edits, Move(accepted=frozenset({place}))), write
+        )
+
+    def _edits(self, actor: Actor, ready: Prepared, shape: ToolShape) -> list[Edit]:
+        left = sorted(ready.findings.broken_at.get(shape.action, ()))
+        if left:
+            message = (
+                f"The tool {shape.name} changed in a way that {', '.join(left)} does not fit any "
+                "more. Correct the policy, then acknowledge the tool."
+            )
+            agent = ready.now.agent
+            raise Conflict(message, hint=f"wicket policy save {agent.key} {left[0]} FILE")
+        return accepted(self._desk, actor, ready, shape)
+
+    async def _write_tool(
+        self,
+        actor: Actor,
+        stored: Stored,
+        rewritten: _Rewritten,
+        write: Callable[[Unit], None],
+    ) -> None:
+        tool = rewritten.tool
+        tools = [tool if one.name == tool.name else one for one in stored.tools]
+        after = self.views_with(stored, tools).views
+        prepared = await self._sets.prepare(stored.now, rewritten.edits, after, rewritten.move)
+
+        def work(unit: Unit) -> Agent:
+            raised = self._sets.commit(unit, prepared)
+            write(unit)
+            return raised
+
+        raised = await self._desk.change(actor, work)
+        self._sets.put_in_force(prepared, raised)
 
     def write(self, unit: Unit, stored: Stored, taken: Taken) -> None:
         """Writes what a list changed, with its audit rows, in the caller's transaction."""
@@ -182,11 +256,13 @@ class Drift:
             service=service.key,
         )
         for change in taken.plan.changes:
-            self._write_change(unit, stored, change, tuple(sorted(taken.broken)))
+            self._write_change(unit, stored, change, taken.findings)
 
-    def _write_change(
-        self, unit: Unit, stored: Stored, change: Change, broken: tuple[str, ...]
-    ) -> None:
+    def _write_change(self, unit: Unit, stored: Stored, change: Change, findings: Findings) -> None:
+        action = (f"{stored.connector.namespace}::Action", change.after.name)
+        stale, broken = (
+            sorted(affected.get(action, ())) for affected in (findings.stale, findings.broken_at)
+        )
         old = None if change.before is None else change.before.definition
         new = None if change.kind == "removed" else change.after.definition
         row = ToolChange(
@@ -196,7 +272,7 @@ class Drift:
             kind=change.kind,
             old_definition=old,
             new_definition=new,
-            broken_policies=broken,
+            broken_policies=tuple(broken),
             at=unit.desk.clock.now_ms(),
         )
         unit.tx.run(services.insert_change(row))
@@ -204,24 +280,32 @@ class Drift:
             f"tool.{change.kind}",
             change.after.name,
             before=None if change.before is None else _facts(change.before),
-            after={**_facts(change.after), "broken_policies": list(broken)},
+            after={
+                **_facts(change.after),
+                "broken_policies": list[Json](broken),
+                "stale_policies": list[Json](stale),
+            },
             agent_id=stored.agent.id,
             service=stored.service.key,
             tool=change.after.name,
         )
 
-    def _tell(self, stored: Stored, found: Plan) -> None:
-        data: JsonObject = {"service": stored.service.key, "changes": len(found.changes)}
+    def _tell(self, stored: Stored, taken: Taken) -> None:
+        stale = frozenset[str]().union(*taken.findings.stale.values())
+        data: JsonObject = {
+            "service": stored.service.key,
+            "changes": len(taken.plan.changes),
+            "stale": list[Json](sorted(stale)),
+            "broken": list[Json](sorted(taken.findings.broken)),
+        }
         self._desk.events.publish(Topic.SERVICES, data, stored.agent.id)
 
 
-def _replaced(service: str, found: Plan) -> dict[tuple[str, str], JsonObject]:
-    """The definitions that a list replaces, by service and tool."""
-    return {
-        (service, change.after.name): change.before.definition
-        for change in found.changes
-        if change.kind != "removed" and change.before and change.before.definition
-    }
+def replaced(stored: Stored, found: Plan) -> dict[tuple[str, str], Tool]:
+    """The tools that a list replaces, by service and name."""
+    before = {tool.name: tool for tool in stored.tools if tool.definition is not None}
+    written = (tool.name for tool in found.writes)
+    return {(stored.service.key, name): before[name] for name in written if name in before}
 
 
 def _facts(tool: Tool) -> JsonObject:

@@ -28,9 +28,10 @@ from wicketd.services import baselines, find
 from wicketd.services.baselines import Allow
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.discovery import Excluded, declared
-from wicketd.services.drift import Drift, Stored, Taken
+from wicketd.services.drift import Drift, Stored, Taken, replaced
 from wicketd.services.events import Topic
-from wicketd.services.policy_sets import PolicySets, Prepared, SetNow
+from wicketd.services.policy_sets import PolicySets, Prepared
+from wicketd.services.standing import Move
 from wicketd.services.versions import Edit
 from wicketd.storage import members, services
 
@@ -187,15 +188,14 @@ class Enabler:
         if is_new:
             tools = declared(connector, self._desk.clock.now_ms())
         stored = Stored(owner, service, tools, connector, now)
-        taken = None
+        found, move = None, Move()
         if asked.tools is not None:
             found = await self._drift.compare(stored, asked.tools)
-            tools, taken = found.tools, Taken(found, {})
+            tools, move = found.tools, Move(replaced(stored, found))
         after = self._drift.views_with(stored, tools)
         edits = await self._baselines(actor, owner, connector.key, how.allow)
-        prepared = await self._sets.prepare(now, edits, after.views)
-        if taken is not None and taken.plan.changes:
-            taken = Taken(taken.plan, await self._broken(now, after))
+        prepared = await self._sets.prepare(now, edits, after.views, move)
+        taken = None if found is None else self._drift.taken(stored, found, prepared)
         return _Ready(stored, is_new, tools, taken, prepared)
 
     async def _baselines(
@@ -204,11 +204,6 @@ class Enabler:
         approved = await self._desk.db.all(members.of_agent(owner.id, MemberState.APPROVED))
         drafts = baselines.of_service(owner, key, approved, allow)
         return await self._sets.firsts(actor, owner.id, drafts)
-
-    async def _broken(self, before: SetNow, after: SetNow) -> dict[str, str]:
-        known = await self._sets.broken(before)
-        found = await self._sets.broken(after)
-        return {key: why for key, why in found.items() if key not in known}
 
     async def _report(self, ready: _Ready, asked: _Asked) -> EnableReport:
         made = [edit.after for edit in ready.prepared.edits if edit.after is not None]

@@ -242,6 +242,7 @@ class Listings:
             caller.member.id,
             caller.member.rev,
             compiled.stamp,
+            frozenset(compiled.blocked),
             names,
         )
         shown = self._views.get(view)

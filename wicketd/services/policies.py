@@ -347,6 +347,7 @@ class Policies:
             owner = await find.read_live_agent(self._desk.db, agent_id)
             change = await edit(now := await self._sets.read(owner))
             prepared = await self._sets.prepare(now, [change])
+            change = prepared.edits[0]
             raised = await self._desk.change(actor, lambda unit: self._sets.commit(unit, prepared))
             self._sets.put_in_force(prepared, raised)
         version = change.after or change.before

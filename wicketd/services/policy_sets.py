@@ -5,30 +5,32 @@ what is written and what is in force (policy spec, 3.2). Invariant: a set whose 
 verify is never built upon (section 4), so an edited database is not blessed by the next save.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol
 
 from wicketd.connectors.catalogue import Catalogue
 from wicketd.domain.actor import Actor
 from wicketd.domain.agents import Agent, Trust
-from wicketd.domain.catalogue import ServiceState, ServiceView, Tool
+from wicketd.domain.catalogue import ServiceState, ServiceView
 from wicketd.domain.errors import PolicyInvalid, Unhealthy
 from wicketd.domain.ids import AgentId, MemberId, PolicyRevision
 from wicketd.domain.json import JsonObject
-from wicketd.domain.policies import PolicyVersion, Problem, Reason
+from wicketd.domain.policies import Cause, PolicyVersion, Problem
 from wicketd.policy import engine, lexer
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import Snapshot
-from wicketd.policy.schema import CedarSchema, render
+from wicketd.policy.entities import Uid
+from wicketd.policy.projections import Projected
+from wicketd.policy.schema import render
 from wicketd.policy.stack import BigStack
 from wicketd.services import rules, views
 from wicketd.services.builtin import BUILT_IN_KEY, status_view
 from wicketd.services.desk import Desk, Unit
-from wicketd.services.discovery import is_changed
 from wicketd.services.events import Topic
 from wicketd.services.revision_seal import RevisionSeal
-from wicketd.services.staleness import Place, stale, unreviewed
+from wicketd.services.staleness import Findings, undiscovered
+from wicketd.services.standing import Compiled, Move, Standing
 from wicketd.services.versions import Draft, Edit, first
 from wicketd.services.views import ServiceTools
 from wicketd.storage import agents, policies, services
@@ -74,6 +76,10 @@ class Prepared:
     records: tuple[PolicyVersion, ...]
     views: Mapping[str, ServiceView]
     engine: Snapshot
+    projected: Mapping[str, Projected] = field(default_factory=dict)
+    findings: Findings = field(default_factory=Findings)
+    is_raised: bool = False
+    """It is a revision of its own though no record changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,8 @@ class PolicySets:
         self._tools = tools
         self._catalogue = catalogue
         self._settings = settings or SetRules()
+        hold = self._settings.hold_changed
+        self.standing = Standing(desk.db, catalogue, hold_changed=hold)
 
     def built_in(self) -> dict[str, ServiceView]:
         """What every agent has before any service is enabled."""
@@ -135,7 +143,7 @@ class PolicySets:
         seen = self.views_of(await self.services(agent.id), records)
         return SetNow(agent, records, seen)
 
-    async def load(self, agent: Agent) -> tuple[Mapping[str, ServiceView], Snapshot]:
+    async def load(self, agent: Agent) -> tuple[Mapping[str, ServiceView], Snapshot, Findings]:
         """The stored set, verified and compiled: what a start or rebuild puts in force.
 
         Raises:
@@ -143,18 +151,18 @@ class PolicySets:
             PolicyInvalid: a stored text is refused.
         """
         prepared = await self.prepare(await self.read(agent), ())
-        return prepared.views, prepared.engine
+        return prepared.views, prepared.engine, prepared.findings
 
     async def prepare(
         self,
         now: SetNow,
         edits: Sequence[Edit],
         new_views: Mapping[str, ServiceView] | None = None,
-        changing: Mapping[Place, JsonObject] | None = None,
+        move: Move | None = None,
     ) -> Prepared:
         """Compiles the set as `edits` leave it; `new_views`: where the services change too.
 
-        `changing`: definitions that this very change replaces.
+        `move`: what the change does to tools beside.
 
         Raises:
             PolicyInvalid: a text is refused, or the set is over its caps.
@@ -166,21 +174,38 @@ class PolicySets:
         revision = PolicyRevision(now.agent.policy_revision + (1 if edits else 0))
         previous = self._desk.snapshots.engine_of(now.agent.id)
 
-        def compiled() -> Snapshot:
-            return engine.compile_set(now.agent.key, records, schema, revision, previous=previous)
+        def work() -> Compiled:
+            made = engine.compile_set(now.agent.key, records, schema, revision, previous=previous)
+            return Compiled.of(made, records, seen)
 
         try:
-            snapshot = await self._tools.stack.run(compiled)
+            compiled = await self._tools.stack.run(work)
         except ValueError as error:
             message = (
                 f"The tools of {now.agent.key} give a schema that the policy engine refuses. "
                 "Disable the service that changed last."
             )
             raise Unhealthy(message) from error
-        changed = unreviewed(seen.values())
-        reviewed = await self._reviewed(now.agent.id, changed, changing or {})
-        blocked = stale(snapshot, changed, reviewed) | self._held(schema, seen)
-        return Prepared(now, tuple(edits), records, seen, snapshot.with_blocked(blocked))
+        edits = _projected(edits, compiled, undiscovered(schema, seen.values()))
+        records = _applied(now.records, edits)
+        under = SetNow(now.agent, records, seen)
+
+        def problems(record: PolicyVersion) -> Awaitable[Sequence[Problem]]:
+            return self.problems(under, record.text, record.scope_member_id)
+
+        compiled = replace(compiled, records=records)
+        findings, denied = await self.standing.of(now.agent.id, compiled, move or Move(), problems)
+        snapshot = compiled.engine.with_blocked(denied)
+        return Prepared(now, tuple(edits), records, seen, snapshot, compiled.projected, findings)
+
+    def raised(self, prepared: Prepared) -> Prepared:
+        """The same set as a revision of its own: what is based on the one before is refused."""
+        if prepared.edits:
+            return prepared
+        stamp = prepared.engine.stamp
+        next_one = replace(stamp, revision=PolicyRevision(stamp.revision + 1))
+        snapshot = replace(prepared.engine, stamp=next_one)
+        return replace(prepared, engine=snapshot, is_raised=True)
 
     def commit(self, unit: Unit, prepared: Prepared) -> Agent:
         """Writes versions, sealed revision and audit rows; gives the agent at its new revision.
@@ -189,21 +214,22 @@ class PolicySets:
             RevisionMoved: the agent's set changed since it was read.
         """
         agent = prepared.now.agent
-        if not prepared.edits:
+        if not prepared.edits and not prepared.is_raised:
             return agent
         if unit.tx.run(agents.bump_revision(agent.id, agent.policy_revision)) == 0:
             raise rules.moved(agent.policy_revision + 1)
         for edit in prepared.edits:
             _write(unit, edit)
-        stamp, cause = prepared.engine.stamp, prepared.edits[0].cause
+        stamp = prepared.engine.stamp
+        cause = prepared.edits[0].cause if prepared.edits else Cause.CATALOGUE
         row = self._tools.seal.row(unit, agent.id, stamp, prepared.records, cause)
         unit.tx.run(policies.insert_revision(row))
         return replace(agent, policy_revision=stamp.revision)
 
     def put_in_force(self, prepared: Prepared, agent: Agent) -> None:
         """Swaps the compiled set in and tells listeners; nothing can fail here."""
-        self._desk.snapshots.swap(agent, prepared.views, prepared.engine)
-        if prepared.edits:
+        self._desk.snapshots.swap(agent, prepared.views, prepared.engine, prepared.findings)
+        if prepared.edits or prepared.is_raised:
             data: JsonObject = {
                 "agent": agent.key,
                 "revision": agent.policy_revision,
@@ -262,38 +288,6 @@ class PolicySets:
             if await self._desk.db.one(policies.key_in_use(agent_id, draft.key)) is None
         ]
 
-    async def _reviewed(
-        self,
-        agent_id: AgentId,
-        changed: Mapping[Place, Tool],
-        changing: Mapping[Place, JsonObject],
-    ) -> Mapping[Place, JsonObject]:
-        """The changed tools as they were before the oldest change that nobody acknowledged."""
-        if not changed:
-            return {}
-        found: dict[Place, JsonObject] = {}
-        for row in await self._desk.db.all(services.of_agent(agent_id)):
-            for change in await self._desk.db.all(services.open_changes(row.id)):
-                if change.kind != "removed" and change.old_definition is not None:
-                    found.setdefault((row.key, change.tool), change.old_definition)
-        return {**changing, **found}
-
-    def _held(
-        self, schema: CedarSchema, seen: Mapping[str, ServiceView]
-    ) -> dict[tuple[str, str], Reason]:
-        """Actions of tools that changed and wait for an acknowledgement, where that is the rule."""
-        if not self._settings.hold_changed:
-            return {}
-        changed = {
-            (view.key, tool.name)
-            for view in seen.values()
-            for tool in view.tools
-            if is_changed(tool)
-        }
-        return {
-            shape.action: Reason.TOOL_HELD for at, shape in schema.shapes.items() if at in changed
-        }
-
     async def _verify(self, agent: Agent, records: Sequence[PolicyVersion]) -> None:
         if agent.policy_revision == 0 and not records:
             return
@@ -340,6 +334,24 @@ def _applied(records: Sequence[PolicyVersion], edits: Sequence[Edit]) -> tuple[P
         else:
             by_key[edit.key] = edit.after
     return tuple(by_key[key] for key in sorted(by_key))
+
+
+def _projected(
+    edits: Sequence[Edit], compiled: Compiled, unknown: frozenset[Uid]
+) -> Sequence[Edit]:
+    """The edits with what their versions keep; a version that an acknowledgement wrote has its own.
+
+    A record that is off keeps nothing: it is projected when it is turned on.
+    """
+    made: list[Edit] = []
+    for edit in edits:
+        found = None if edit.after is None else compiled.projected.get(edit.after.key)
+        if edit.after is None or edit.cause is Cause.CATALOGUE:
+            made.append(edit)
+        else:
+            projection = {} if found is None else found.stored(unknown)
+            made.append(replace(edit, after=replace(edit.after, projection=projection)))
+    return made
 
 
 def _write(unit: Unit, edit: Edit) -> None:

@@ -7,7 +7,7 @@ Counterparts: `services.policy_sets` loads and compiles, `services.calls` reads.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from wicketd.connectors.catalogue import Catalogue
@@ -19,6 +19,7 @@ from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Database
 from wicketd.policy import engine
 from wicketd.services.builtin import BUILT_IN_KEY
+from wicketd.services.staleness import Findings
 from wicketd.storage import agents as agent_rows
 
 
@@ -36,6 +37,8 @@ class AgentSnapshot:
     tools: Mapping[tuple[str, str], Tool]
     targets: Mapping[tuple[str, str], CompiledRule]
     engine: engine.Snapshot
+    findings: Findings = field(default_factory=Findings)
+    """Which records the tools of now leave stale or broken."""
 
     def is_enabled(self, service: str) -> bool:
         """Whether calls of the service are considered at all."""
@@ -43,7 +46,7 @@ class AgentSnapshot:
         return view is not None and view.is_enabled
 
 
-Loaded = tuple[Mapping[str, ServiceView], engine.Snapshot]
+Loaded = tuple[Mapping[str, ServiceView], engine.Snapshot, Findings]
 
 
 class Snapshots:
@@ -73,6 +76,11 @@ class Snapshots:
         snapshot = self._in_force.get(agent_id)
         return snapshot.engine if snapshot is not None else None
 
+    def findings_of(self, agent_id: AgentId) -> Findings:
+        """Which records the tools of now leave stale or broken."""
+        snapshot = self._in_force.get(agent_id)
+        return snapshot.findings if snapshot is not None else Findings()
+
     def broken(self) -> Mapping[AgentId, str]:
         """Agents whose set does not load, with the reason; shown in `/v1/status`."""
         return MappingProxyType(self._broken)
@@ -89,15 +97,19 @@ class Snapshots:
             agent = await self._db.one(agent_rows.by_key_or_id(agent_id))
             if agent is None:
                 raise NotFound(f"No agent {agent_id}.")
-            services, compiled = await self._load(agent)
+            services, compiled, findings = await self._load(agent)
         except WicketError as error:
             self._broken[agent_id] = error.message
             self._in_force.pop(agent_id, None)
             return
-        self.swap(agent, services, compiled)
+        self.swap(agent, services, compiled, findings)
 
     def swap(
-        self, agent: Agent, services: Mapping[str, ServiceView], compiled: engine.Snapshot
+        self,
+        agent: Agent,
+        services: Mapping[str, ServiceView],
+        compiled: engine.Snapshot,
+        findings: Findings | None = None,
     ) -> None:
         """Puts a compiled set in force: one reference assignment, running calls keep the old."""
         catalogue = self._catalogue()
@@ -112,6 +124,7 @@ class Snapshots:
                 {at: CompiledRule.of(shape.target) for at, shape in shapes if shape.target}
             ),
             engine=compiled,
+            findings=findings or Findings(),
         )
         self._broken.pop(agent.id, None)
 
