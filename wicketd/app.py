@@ -297,7 +297,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
     )
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
     wal = Wal(db, clock)
-    box = TokenBox(sealer, lambda: home.keyring.active)
+    box = TokenBox(sealer, config.portal.pending_hours)
     sign_ins = sign_ins_of(config, sealer, box, clock, files, system.spawn)
     desk = Desk(
         db=db,
@@ -327,7 +327,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         db=db,
         desk=desk,
         snapshots=snapshots,
-        connections=Connections(desk, box, files, config.portal.pending_hours, renewing),
+        connections=Connections(desk, box, files, renewing),
         refreshing=renewing,
         http=sign_ins.http,
         sessions=sessions,
@@ -336,7 +336,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         child=child,
         stack=stack,
     )
-    flows = sign_ins.flows(desk, lambda: home.keyring.active, system.random)
+    flows = sign_ins.flows(desk, system.random)
     return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows, moves)
 
 

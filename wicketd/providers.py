@@ -31,10 +31,7 @@ def sign_ins_of(
 ) -> SignIns:
     """The parts below the desk, which carries their revoker."""
     settings = SignInSettings(
-        config.url,
-        cimd=config.oauth.cimd,
-        loopback=config.oauth.loopback_http,
-        pending_hours=config.portal.pending_hours,
+        config.url, cimd=config.oauth.cimd, loopback=config.oauth.loopback_http
     )
     http = OAuthHttp(GuardedClient(), loopback_http=settings.loopback)
     return SignIns(SignInEnds(http, box, sealer, clock, catalogue, spawn, settings))

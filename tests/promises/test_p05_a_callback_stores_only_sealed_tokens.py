@@ -199,7 +199,7 @@ async def test_another_keyring_opens_nothing(scene: SignInScene, keyed: bool) ->
     key = member_key.parse(await key_of(scene)) if keyed else None
     held = await scene.connected()
     ring = wrong_ring()
-    box = TokenBox(Sealer(ring, INSTALL_ID, CountedRandom()), lambda: ring.active)
+    box = TokenBox(Sealer(ring, INSTALL_ID, CountedRandom()))
     with pytest.raises(DecryptFailed):
         opened(box, held, key)
 

@@ -19,7 +19,7 @@ from wicketd.domain.errors import Conflict, Forbidden, Invalid, Locked, SecondFa
 from wicketd.domain.members import KeyState
 from wicketd.services.keys import KeyMint, Keys
 from wicketd.services.recent_factor import RecentFactor, RequireMfa
-from wicketd.services.resealing import NoFlows, Resealer
+from wicketd.services.resealing import Resealer
 from wicketd.services.web_sessions import NewSession
 from wicketd.vault import totp
 
@@ -52,7 +52,10 @@ def keys_under(house: House, setting: RequireMfa) -> Keys:
     state = house.state
     mint = KeyMint(state.keyring, state.sealer, house.random)
     return Keys(
-        state.desk, mint, Resealer(state.box, NoFlows()), RecentFactor(state.clock, setting)
+        state.desk,
+        mint,
+        Resealer(state.box, state.flows.deposits),
+        RecentFactor(state.clock, setting),
     )
 
 

@@ -24,7 +24,7 @@ from wicketd.services.desk import Desk, Unit
 from wicketd.services.oauth_records import Source
 from wicketd.services.refresh_flight import Grant, Keyed, Wanted
 from wicketd.services.tokens import Opened, TokenBox, TokenRecord
-from wicketd.services.transitions import Contents, Held, move_connection, open_connection
+from wicketd.services.transitions import Contents, Held, enter_connection
 from wicketd.storage import app_credentials, connections, keys, refresh_intents, services
 from wicketd.storage.app_credentials import StoredApp
 from wicketd.storage.refresh_intents import RefreshIntent
@@ -93,15 +93,6 @@ async def deposit(
         destination=to,
         account_label="bob",
         issuer=record.issuer,
-        pending_ct=None,
-        pending_expires_at=None,
-        sealed_ct=None,
-        sealed_suite=None,
-        outer_kid=None,
-        sealed_key_id=None,
-        generation=0,
-        last_used_at=None,
-        error=None,
         created_at=now,
         updated_at=now,
         rev=Revision(1),
@@ -115,9 +106,7 @@ async def deposit(
         shown = replace(oauth_records.described(was or blank, record), refresh_due=due)
         held = Held(shown, place.service)
         sealed = box.deposit(held, oauth_records.sealable(record), key)
-        if was is None:
-            return open_connection(unit, held, "deposit", sealed)
-        return move_connection(unit, held, "deposit", sealed)
+        return enter_connection(unit, was, held, "deposit", sealed)
 
     return await desk.change(ADMIN, work)
 

@@ -186,7 +186,7 @@ class SignedIn:
                 rows=ConnectionRows(db, clock),
                 guard=ClockGuard(db, journal, clock),
             )
-            yield desk, TokenBox(sealer, lambda: own.keyring.active)
+            yield desk, TokenBox(sealer)
         finally:
             await db.close()
 

@@ -350,9 +350,9 @@ def _assembled(
     state: State | None = None
     files = ConnectorFiles(load)
     sealer = Sealer(ring, INSTALL_ID, random)
-    box = TokenBox(sealer, lambda: ring.active)
+    box = TokenBox(sealer, pending_hours)
     tasks = Tasks()
-    ends = SignInSettings(PUBLIC_URL, loopback=True, pending_hours=pending_hours)
+    ends = SignInSettings(PUBLIC_URL, loopback=True)
     sign_ins = SignIns(SignInEnds(http, box, sealer, clock, files, tasks, ends))
     ids, neighbours, upstreams = CountedIds(clock), Neighbours(), ScriptedUpstreams()
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound later
@@ -372,13 +372,13 @@ def _assembled(
         wal=Wal(db, clock),
         revocation=sign_ins.revoker,
     )
-    flows = sign_ins.flows(desk, lambda: ring.active, random)
+    flows = sign_ins.flows(desk, random)
     tools = PolicyTools(InProcessChecker(stack), stack, RevisionSeal(ring))
     sets = PolicySets(desk, tools, files, settings)
     issuers = Issuers(http, db, sealer, loopback=True)
     flights = RefreshTools(desk, box, sealer, http, issuers, db.is_writable)
     refreshing = Refreshing(flights, tasks)
-    connected = Connections(desk, box, files, pending_hours, refreshing)
+    connected = Connections(desk, box, files, refreshing)
     state = State(
         directory=directory,
         clock=clock,

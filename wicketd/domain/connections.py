@@ -45,20 +45,20 @@ class Connection:
     service_id: ServiceId
     state: ConnectionState
     destination: Destination
-    account_label: str | None
-    issuer: str | None
-    pending_ct: bytes | None
-    pending_expires_at: int | None
-    sealed_ct: bytes | None
-    sealed_suite: int | None
-    outer_kid: str | None
-    sealed_key_id: str | None
-    generation: int
-    last_used_at: int | None
-    error: str | None
     created_at: int
     updated_at: int
     rev: Revision
+    account_label: str | None = None
+    issuer: str | None = None
+    pending_ct: bytes | None = None
+    pending_expires_at: int | None = None
+    sealed_ct: bytes | None = None
+    sealed_suite: int | None = None
+    outer_kid: str | None = None
+    sealed_key_id: str | None = None
+    generation: int = 0
+    last_used_at: int | None = None
+    error: str | None = None
     scopes: str | None = None
     """What the provider granted, separated by blanks; None: it did not say, or no OAuth."""
     access_expires_at: int | None = None

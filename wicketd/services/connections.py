@@ -7,7 +7,6 @@ other (security spec, 2).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from wicketd.connectors.catalogue import Catalogue, destination
 from wicketd.domain.accounts import Visitor
@@ -15,12 +14,12 @@ from wicketd.domain.actor import SYSTEM, Actor, Author
 from wicketd.domain.calls import Caller, Failure
 from wicketd.domain.catalogue import CredentialKind, Service
 from wicketd.domain.connections import Connection, ConnectionState, Credential, Destination
-from wicketd.domain.errors import Conflict, NotApproved, NotFound, Unhealthy
+from wicketd.domain.errors import Conflict, NotApproved, NotFound
 from wicketd.domain.ids import AgentId, ConnectionId, MemberId, Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState
 from wicketd.services import find
-from wicketd.services.breaking import MOVED
+from wicketd.services.breaking import MOVED, forged
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.refreshing import Refreshing
@@ -29,16 +28,14 @@ from wicketd.services.transitions import (
     DESTROYED,
     Held,
     contents,
+    enter_connection,
     move_connection,
-    open_connection,
     rewrite,
 )
 from wicketd.services.unlocking import Unlocker
 from wicketd.storage import agents, connections, keys, services
 from wicketd.vault.sealing import SealPublicForged
 from wicketd.vault.secret import Secret
-
-HOUR_MS: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +54,11 @@ class Connections:
         desk: Desk,
         box: TokenBox,
         catalogue: Callable[[], Catalogue],
-        pending_hours: int = 24,
         refreshing: Refreshing | None = None,
     ) -> None:
         self._desk = desk
         self._box = box
         self._catalogue = catalogue
-        self._pending_ms = pending_hours * HOUR_MS
         self.unlocker = Unlocker(desk, box, catalogue, refreshing)
         """Opens credentials for calls."""
 
@@ -192,12 +187,7 @@ class Connections:
         try:
             saved = await self._desk.change(author, work)
         except SealPublicForged as error:
-            self._alarm("seal_public_forged")
-            message = (
-                "The stored half of the key does not match its checksum, so nothing was sealed to "
-                "it. Revoke the key, make a new one and look for edits of the database."
-            )
-            raise Unhealthy(message) from error
+            raise forged(self._desk) from error
         self._after(saved.agent_id, saved.member_id)
         return saved
 
@@ -217,14 +207,9 @@ class Connections:
         key = unit.tx.one(keys.active_of(saving.member.agent_id, saving.member.id))
         connection = self._blank(saving) if row is None else _static(row, saving.to)
         held = Held(connection, saving.service.key)
-        if key is None:
-            expires_at = unit.desk.clock.now_ms() + self._pending_ms
-            holds, trigger = self._box.pending(held, saving.record, expires_at), "save"
-        else:
-            holds, trigger = self._box.deposit(held, saving.record, key), "deposit"
-        if row is not None:
-            return move_connection(unit, held, trigger, holds)
-        return open_connection(unit, held, trigger, holds)
+        now = unit.desk.clock.now_ms()
+        holds, trigger = self._box.kept(held, saving.record, key, now)
+        return enter_connection(unit, row, held, trigger, holds)
 
     def _blank(self, saving: "Saving") -> Connection:
         now = self._desk.clock.now_ms()
@@ -235,17 +220,6 @@ class Connections:
             service_id=saving.service.id,
             state=ConnectionState.PENDING,
             destination=saving.to,
-            account_label=None,
-            issuer=None,
-            pending_ct=None,
-            pending_expires_at=None,
-            sealed_ct=None,
-            sealed_suite=None,
-            outer_kid=None,
-            sealed_key_id=None,
-            generation=0,
-            last_used_at=None,
-            error=None,
             created_at=now,
             updated_at=now,
             rev=Revision(1),

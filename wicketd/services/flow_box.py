@@ -3,7 +3,6 @@
 Counterparts: `vault.sealing`, which knows no rows; `tokens`, which seals connections.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -63,13 +62,12 @@ class FlowAt:
 class FlowBox:
     """Seals and opens under one keyring."""
 
-    def __init__(self, sealer: Sealer, active_kid: Callable[[], str]) -> None:
+    def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
-        self._active_kid = active_kid
 
     def state(self, state: str) -> tuple[str, bytes]:
         """(kid, MAC) of a new state."""
-        return self._active_kid(), self._sealer.digest("oauth-state", state.encode())
+        return self._sealer.kid_digest("oauth-state", state.encode())
 
     def states(self, state: str) -> tuple[bytes, ...]:
         """The MACs of a state that came back, one per server key."""

@@ -14,25 +14,25 @@ import msgspec
 from wicketd.domain.actor import SYSTEM, Author
 from wicketd.domain.catalogue import Service, ServiceState
 from wicketd.domain.connections import Connection, ConnectionState
-from wicketd.domain.errors import Conflict, Gone, NotFound, Unhealthy
+from wicketd.domain.errors import Conflict, Gone, NotFound
 from wicketd.domain.ids import AgentId, MemberId, OAuthFlowId, Revision, WebSessionId
-from wicketd.domain.members import Member, MemberKey
+from wicketd.domain.members import Member
 from wicketd.domain.oauth_flows import OAuthFlow
 from wicketd.domain.ports import Query
 from wicketd.services import oauth_records
+from wicketd.services.breaking import forged
 from wicketd.services.desk import Unit
 from wicketd.services.events import Topic
 from wicketd.services.flow_box import FlowAt
 from wicketd.services.flow_redeem import MAY_CONNECT, Redeemed
 from wicketd.services.flow_tools import FlowTools
 from wicketd.services.tokens import TokenRecord
-from wicketd.services.transitions import Contents, Held, move_connection, open_connection
+from wicketd.services.transitions import Held, enter_connection
 from wicketd.storage import connections, keys, members, oauth_flows, services
 from wicketd.vault import sealing
 from wicketd.vault.envelope import DecryptFailed
 from wicketd.vault.member_key import NewKey, ParsedKey
 from wicketd.vault.sealing import SealPublicForged
-from wicketd.vault.secret import Secret
 
 HELD_MAX: Final = 4_096
 
@@ -150,13 +150,7 @@ class FlowEnd:
         try:
             found = await self._tools.desk.change(author, lambda unit: self._settle(unit, query))
         except SealPublicForged as error:
-            alarm = {"alarm": "seal_public_forged"}
-            self._tools.desk.events.publish(Topic.STATUS, dict(alarm))
-            message = (
-                "The stored half of the key does not match its checksum, so nothing was sealed to "
-                "it. Ask an administrator to revoke the key, then make a new one."
-            )
-            raise Unhealthy(message) from error
+            raise forged(self._tools.desk) from error
         if isinstance(found, str):
             message = f"{_CHANGED[found]} Nothing was connected. Start again."
             raise Conflict(message)
@@ -211,19 +205,9 @@ class FlowEnd:
                 raise DecryptFailed
             holds, trigger = box.settled(waiting.at, held.connection, key), "deposit"
         else:
-            holds, trigger = self._from_server(unit, held, box.opened(waiting.at), key)
-        if row is None:
-            return open_connection(unit, held, trigger, holds)
-        return move_connection(unit, held, trigger, holds)
-
-    def _from_server(
-        self, unit: Unit, held: Held, record: Secret, key: MemberKey | None
-    ) -> tuple[Contents, str]:
-        """Tokens of the server layer: deposited if the member got a key meanwhile."""
-        if key is not None:
-            return self._tools.tokens.deposit(held, record, key), "deposit"
-        until = unit.desk.clock.now_ms() + self._tools.pending_ms
-        return self._tools.tokens.pending(held, record, until), "save"
+            now = unit.desk.clock.now_ms()
+            holds, trigger = self._tools.tokens.kept(held, box.opened(waiting.at), key, now)
+        return enter_connection(unit, row, held, trigger, holds)
 
     def _described(self, unit: Unit, waiting: _Waiting, row: Connection | None) -> Connection:
         """The row with the facts that it shows of its new tokens."""
@@ -259,10 +243,7 @@ class FlowEnd:
         unit.tx.run(oauth_flows.delete(whole))
         if whole.tokens_ct is None:
             return
-        names = {
-            service.id: service.key for service in unit.tx.all(services.of_agent(flow.agent_id))
-        }
-        service = names.get(flow.service_id, "")
+        service = _service_key(unit, flow)
         unit.audit(
             "oauth.refused",
             service or flow.service_id,
@@ -316,17 +297,7 @@ def _blank(waiting: _Waiting, now_ms: int) -> Connection:
         service_id=flow.service_id,
         state=ConnectionState.PENDING,
         destination=waiting.at.to,
-        account_label=None,
         issuer=flow.issuer,
-        pending_ct=None,
-        pending_expires_at=None,
-        sealed_ct=None,
-        sealed_suite=None,
-        outer_kid=None,
-        sealed_key_id=None,
-        generation=0,
-        last_used_at=None,
-        error=None,
         created_at=now_ms,
         updated_at=now_ms,
         rev=Revision(1),

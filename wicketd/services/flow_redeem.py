@@ -16,7 +16,6 @@ from wicketd.domain.errors import (
     Conflict,
     Forbidden,
     Invalid,
-    Unhealthy,
     Unreachable,
     Upstream,
 )
@@ -28,6 +27,7 @@ from wicketd.oauth.callback import CallbackRefused, Parameters
 from wicketd.oauth.token import AuthMethod, ClientAuth, Meaning, TokenAnswer, TokenError
 from wicketd.services import oauth_records
 from wicketd.services.app_clients import auth_of
+from wicketd.services.breaking import forged
 from wicketd.services.desk import Unit
 from wicketd.services.events import Topic
 from wicketd.services.flow_box import FlowAt, FlowSecret
@@ -262,13 +262,7 @@ class FlowRedeem:
             return await self._tools.desk.change(asked.author, work)
         except SealPublicForged as error:
             await self._give_up(taken, plain)
-            alarm = {"alarm": "seal_public_forged", "member": taken.member.id}
-            self._tools.desk.events.publish(Topic.STATUS, dict(alarm), taken.at.flow.agent_id)
-            message = (
-                "The stored half of your key does not match its checksum, so nothing was sealed to "
-                "it. Ask an administrator to revoke the key, then make a new one."
-            )
-            raise Unhealthy(message) from error
+            raise forged(self._tools.desk, taken.at.flow.agent_id) from error
 
     async def _give_up(self, taken: Taken, plain: Secret) -> None:
         flow, revoker = taken.at.flow, self._tools.revoker

@@ -70,7 +70,6 @@ class FlowTools:
     catalogue: Callable[[], Catalogue]
     random: Random
     public_url: str
-    pending_ms: int
     document: str | None = None
 
     def redirect_uri(self, service: str) -> str:

@@ -192,13 +192,13 @@ class Flight:
 
     async def begin(self, grant: Grant) -> None:
         """R4."""
-        kid = self._tools.active_kid
+        kid, mac = self._tools.mac(_refresh_token(grant))
         intent = RefreshIntent(
             connection_id=grant.connection.id,
             generation=grant.connection.generation,
             key_id=self._keyed.key_id,
             kid=kid,
-            rt_mac=self._tools.macs(_refresh_token(grant))[kid],
+            rt_mac=mac,
             phase=STARTED,
             started_at=self._now(),
         )

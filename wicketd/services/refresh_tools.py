@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from wicketd.domain.secret import SecretBytes
 from wicketd.oauth.client import OAuthHttp
@@ -9,6 +10,8 @@ from wicketd.services.desk import Desk
 from wicketd.services.issuers import Issuers
 from wicketd.services.tokens import TokenBox
 from wicketd.vault.sealing import Sealer
+
+_LABEL: Final = "refresh-intent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,10 @@ class RefreshTools:
     issuers: Issuers
     is_writable: Callable[[], Awaitable[bool]]
 
-    @property
-    def active_kid(self) -> str:
-        """The server key that new intents are made under."""
-        return self.box.active_kid()
-
     def macs(self, refresh_token: SecretBytes) -> dict[str, bytes]:
         """What names a refresh token without holding it, under every server key."""
-        return self.sealer.digests("refresh-intent", refresh_token.reveal())
+        return self.sealer.digests(_LABEL, refresh_token.reveal())
+
+    def mac(self, refresh_token: SecretBytes) -> tuple[str, bytes]:
+        """The same under the active server key, with its kid."""
+        return self.sealer.kid_digest(_LABEL, refresh_token.reveal())

@@ -11,6 +11,7 @@ from typing import Protocol
 from wicketd.domain.connections import ConnectionState
 from wicketd.domain.ids import AgentId, MemberId
 from wicketd.domain.members import Member
+from wicketd.services.breaking import spoil
 from wicketd.services.desk import Unit
 from wicketd.services.tokens import TokenBox
 from wicketd.services.transitions import (
@@ -33,16 +34,6 @@ class FlowDeposits(Protocol):
 
     def drop(self, unit: Unit, agent_id: AgentId, member_id: MemberId) -> None:
         """Deletes them: nobody can open them any more."""
-
-
-class NoFlows:
-    """Where no sign-in can be under way."""
-
-    def reseal(self, unit: Unit, member: Member, old: ParsedKey, new: NewKey) -> None:
-        """Nothing to seal."""
-
-    def drop(self, unit: Unit, agent_id: AgentId, member_id: MemberId) -> None:
-        """Nothing to delete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +74,7 @@ class Resealer:
         try:
             record = self.box.open_pending(held)
         except DecryptFailed:
-            if is_pending:
-                move_connection(unit, held, "break", reason="decrypt_failed")
-            else:
-                rewrite(unit, held, DESTROYED, "decrypt_failed")
+            spoil(unit, held)
             return
         sealed = self.box.symmetric(held, record, new.key_id, new.secret)
         # Copies of the pending window hold a refresh token: it is replaced where servers rotate.
@@ -103,10 +91,7 @@ class Resealer:
         try:
             opened = self.box.open_sealed(held, old.key_id, old.secret)
         except DecryptFailed:
-            if is_sealed:
-                move_connection(unit, held, "break", reason="decrypt_failed")
-            else:
-                rewrite(unit, held, DESTROYED, "decrypt_failed")
+            spoil(unit, held)
             return
         holds = self.box.symmetric(held, opened.record, new.key_id, new.secret)
         if is_sealed:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wicketd.domain.actor import SYSTEM
-from wicketd.domain.connections import ConnectionState
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Query, Statement
+from wicketd.services.breaking import spoil
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.tokens import TokenBox
-from wicketd.services.transitions import DESTROYED, Held, move_connection, rewrite
+from wicketd.services.transitions import Held
 from wicketd.storage import connections, rewraps
 from wicketd.storage.policies import RevisionRow
 from wicketd.storage.rewraps import ConnectionRef, SealedApp, SealedArguments, SealedTotp
@@ -51,7 +51,7 @@ class Rewrapper:
         self._desk = desk
         self._keyring = keyring
         self._sealer = sealer
-        self._box = TokenBox(sealer, lambda: keyring.active)
+        self._box = TokenBox(sealer)
         self._seal = RevisionSeal(keyring)
         self._parts = (
             _Part("connections", rewraps.connections, lambda ref: ref.id, self._connection),
@@ -154,7 +154,7 @@ class Rewrapper:
                     new = self._box.rewrapped_pending(held)
                     unit.tx.run(rewraps.put_pending(ref, row.pending_ct, new, _kid(new)))
             except DecryptFailed:
-                _break(unit, held)
+                spoil(unit, held)
                 return False
         return True
 
@@ -196,14 +196,6 @@ def _held(unit: Unit, ref: ConnectionRef) -> Sequence[Held]:
     """The connection as it is in this transaction, with its service's key."""
     rows = unit.tx.all(connections.of_member_with_service(ref.agent_id, ref.member_id))
     return [Held(row, service) for row, service in rows if row.id == ref.id]
-
-
-def _break(unit: Unit, held: Held) -> None:
-    """What the server's layer does not open, no key opens: the member signs in anew (FC8)."""
-    if held.connection.state in {ConnectionState.SEALED, ConnectionState.PENDING}:
-        move_connection(unit, held, "break", reason="decrypt_failed")
-    else:
-        rewrite(unit, held, DESTROYED, "decrypt_failed")
 
 
 def _audit(unit: Unit, held: Held, kid: str) -> None:

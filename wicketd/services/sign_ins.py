@@ -21,8 +21,6 @@ from wicketd.services.revocation import Revoker
 from wicketd.services.tokens import TokenBox
 from wicketd.vault.sealing import Sealer
 
-HOUR_MS = 3_600_000
-
 
 @dataclass(frozen=True, slots=True)
 class SignInSettings:
@@ -35,7 +33,6 @@ class SignInSettings:
     public_url: str
     cimd: bool = False
     loopback: bool = False
-    pending_hours: int = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +64,13 @@ class SignIns:
         """The client, to be closed with the daemon."""
         return self.ends.http
 
-    def flows(self, desk: Desk, active_kid: Callable[[], str], random: Random) -> OAuthFlows:
+    def flows(self, desk: Desk, random: Random) -> OAuthFlows:
         """The use cases above the desk."""
         ends, settings = self.ends, self.ends.settings
         return OAuthFlows(
             FlowTools(
                 desk=desk,
-                box=FlowBox(ends.sealer, active_kid),
+                box=FlowBox(ends.sealer),
                 tokens=ends.box,
                 clients=self.clients,
                 providers=self.providers,
@@ -82,7 +79,6 @@ class SignIns:
                 catalogue=ends.catalogue,
                 random=random,
                 public_url=settings.public_url,
-                pending_ms=settings.pending_hours * HOUR_MS,
                 document=register.document_url(settings.public_url, is_on=settings.cimd),
             )
         )

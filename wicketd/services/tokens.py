@@ -5,7 +5,6 @@ Counterpart: `vault.sealing`, which knows no rows.
 Invariant: a token is plaintext only between these functions and the request it is written into.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,6 +24,7 @@ from wicketd.vault.places import Place, connection_aad
 from wicketd.vault.sealing import Sealer
 from wicketd.vault.secret import Secret
 
+HOUR_MS: Final = 3_600_000
 STATIC: Final = "static"
 TOKEN_MAX_BYTES: Final = 8 * 1024
 _PRINTABLE: Final = bytes(range(0x21, 0x7F))
@@ -111,12 +111,26 @@ def static_record(token: SecretBytes, at_ms: int, resource: str) -> Secret:
 
 
 class TokenBox:
-    """Seals and opens the records of connections under one keyring."""
+    """Seals and opens the records of connections under one keyring.
 
-    def __init__(self, sealer: Sealer, active_kid: Callable[[], str]) -> None:
+    `pending_hours`: how long a record may wait for the member's first key.
+    """
+
+    def __init__(self, sealer: Sealer, pending_hours: int = 24) -> None:
         self._sealer = sealer
-        self.active_kid = active_kid
-        """The server key in use."""
+        self._pending_ms = pending_hours * HOUR_MS
+
+    def kept(
+        self, held: Held, record: SecretBytes, key: MemberKey | None, now_ms: int
+    ) -> tuple[Contents, str]:
+        """New tokens and the trigger they come by: deposited to the active key, else pending.
+
+        Raises:
+            SealPublicForged: the stored public half is not the one made at key issue.
+        """
+        if key is None:
+            return self.pending(held, record, now_ms + self._pending_ms), "save"
+        return self.deposit(held, record, key), "deposit"
 
     def pending(self, held: Held, record: SecretBytes, expires_at: int) -> Contents:
         """Under the server layer, while the member has no key. `expires_at`: ms."""

@@ -153,18 +153,19 @@ def move_connection(
     return after
 
 
-def open_connection(unit: Unit, held: Held, trigger: str, holds: Contents) -> Connection:
-    """Writes a connection that did not exist, with its audit row. `held`: with the id it will have.
+def enter_connection(
+    unit: Unit, row: Connection | None, held: Held, trigger: str, holds: Contents
+) -> Connection:
+    """Writes new tokens over the connection that stands there, or opens the first one.
+
+    `row`: what stands there; `held`: with the facts it will show.
 
     Raises:
-        Conflict: none may begin like this.
+        Conflict: its state has no such edge.
     """
-    edge = take(CONNECTION_EDGES, None, trigger, "connection")
-    filled = _holding(held.connection, holds, None, held.connection.created_at)
-    after = replace(filled, state=ConnectionState(edge.target), rev=held.connection.rev)
-    unit.tx.run(connections.put(after))
-    _audit_connection(unit, Held(after, held.service), edge)
-    return after
+    if row is None:
+        return _open_connection(unit, held, trigger, holds)
+    return move_connection(unit, held, trigger, holds)
 
 
 def end_key(unit: Unit, key: MemberKey, trigger: str, reason: str | None) -> Callable[[], None]:
@@ -229,6 +230,20 @@ def revoke_all(unit: Unit, held: Sequence[Held]) -> None:
     for one in held:
         if one.connection.state is not ConnectionState.REVOKED:
             move_connection(unit, one, "revoke")
+
+
+def _open_connection(unit: Unit, held: Held, trigger: str, holds: Contents) -> Connection:
+    """Writes a connection that did not exist, with its audit row. `held`: with the id it will have.
+
+    Raises:
+        Conflict: none may begin like this.
+    """
+    edge = take(CONNECTION_EDGES, None, trigger, "connection")
+    filled = _holding(held.connection, holds, None, held.connection.created_at)
+    after = replace(filled, state=ConnectionState(edge.target), rev=held.connection.rev)
+    unit.tx.run(connections.put(after))
+    _audit_connection(unit, Held(after, held.service), edge)
+    return after
 
 
 def _holding(connection: Connection, holds: Contents, reason: str | None, at_ms: int) -> Connection:
