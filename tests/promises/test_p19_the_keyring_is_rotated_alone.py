@@ -168,7 +168,7 @@ def of(found: Any, kid: str) -> Any:
 
 async def settled(daemon: RunningDaemon, kid: str) -> None:
     """Waits until nothing names `kid` any more: rows by the daemon, verifiers by their use."""
-    async with asyncio.timeout(60), AdminClient(daemon.socket) as admin:
+    async with asyncio.timeout(300), AdminClient(daemon.socket) as admin:
         while True:
             found = await admin.call(KEYRING, Empty())
             if not any(use.rows for use in found.keys if use.kid == kid):
