@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tests.support.fronts import START_MS, CountingRandom, make_tool
 from wicketd.domain.calls import Era
+from wicketd.domain.catalogue import Listing
 from wicketd.domain.ids import MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.proxy.lists import (
@@ -18,10 +19,10 @@ from wicketd.proxy.lists import (
     Cursors,
     ListView,
     digest,
-    empty_result,
+    list_result,
     merge,
+    merge_others,
     page,
-    tools_result,
 )
 
 ANA, BOB = MemberId("ana"), MemberId("bob")
@@ -115,17 +116,33 @@ def test_a_page_has_at_most_500_items() -> None:
 @pytest.mark.requirement("L10", "M11")
 def test_each_era_gets_its_own_members() -> None:
     view = ListView([make_tool("a__x", outputSchema={"type": "string"})], [])
-    legacy = tools_result(view, 0, "next", Era.LEGACY)
+    legacy = list_result(view, Listing.TOOLS, 0, "next", Era.LEGACY)
     assert legacy == {"tools": [make_tool("a__x")], "nextCursor": "next"}
-    result = tools_result(view, 0, None, Era.MODERN)
+    result = list_result(view, Listing.TOOLS, 0, None, Era.MODERN)
     assert (result["ttlMs"], result["cacheScope"]) == (60_000, "private")
     assert result["tools"] == view.tools
     partial = ListView(view.tools, [{"service": "b", "reason": "timeout"}])
-    assert tools_result(partial, 0, None, Era.MODERN)["ttlMs"] == 5_000
-    assert tools_result(partial, 0, None, Era.LEGACY)["_meta"] == {
+    assert list_result(partial, Listing.TOOLS, 0, None, Era.MODERN)["ttlMs"] == 5_000
+    assert list_result(partial, Listing.TOOLS, 0, None, Era.LEGACY)["_meta"] == {
         UNAVAILABLE_KEY: partial.unavailable
     }
-    assert empty_result("prompts", Era.LEGACY) == {"prompts": []}
+    nothing = ListView([], [])
+    assert list_result(nothing, Listing.PROMPTS, 0, None, Era.LEGACY) == {"prompts": []}
+
+
+def test_prompts_and_resources_stand_under_front_names_in_order_and_hidden_ones_do_not() -> None:
+    catalogues: dict[str, list[JsonObject]] = {
+        "b": [{"uri": "x://2"}, {"uri": "x://1"}],
+        "a": [{"uri": "x://1"}, {"uri": "x://hidden"}],
+    }
+    shown = frozenset({("a", "x://1"), ("b", "x://1"), ("b", "x://2")})
+    view = merge_others(catalogues, shown, (), Listing.RESOURCES)
+    assert [item["uri"] for item in view.tools] == ["a+x://1", "b+x://1", "b+x://2"]
+    named: dict[str, list[JsonObject]] = {"a": [{"name": "p"}, {"name": "p" * 128}]}
+    shown = frozenset({("a", "p"), ("a", "p" * 128)})
+    assert [item["name"] for item in merge_others(named, shown, (), Listing.PROMPTS).tools] == [
+        "a__p"
+    ]
 
 
 def test_a_cursor_opens_its_own_place_as_often_as_asked() -> None:

@@ -9,7 +9,7 @@ from tests.support.calling import NO_WIPING, Calling, open_calling
 from tests.support.fronts import Tasks
 from tests.support.state import tool
 from wicketd.domain.calls import Caller
-from wicketd.domain.catalogue import Connector
+from wicketd.domain.catalogue import Connector, Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.json import JsonObject
 from wicketd.proxy.member_lists import MemberLists
@@ -19,8 +19,8 @@ from wicketd.services.listing import Listings, Reach
 class OneServer:
     """The upstream of `open`."""
 
-    async def list_tools(
-        self, connector: Connector, caller: Caller, credential: Credential
+    async def list_items(
+        self, connector: Connector, caller: Caller, credential: Credential, listing: Listing
     ) -> list[JsonObject]:
         return [tool("look"), tool("wipe")]
 

@@ -1,6 +1,10 @@
+from typing import Any
+
 import msgspec
 
 from tests.support.upstreams import call
+from wicketd.domain.calls import Subject
+from wicketd.domain.json import JsonObject
 from wicketd.proxy import outbound
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.upstream_events import Session
@@ -51,8 +55,17 @@ def test_the_decided_value_is_all_that_a_call_sends() -> None:
         "name": "echo",
         "arguments": {"x": 1},
     }
-    read = call(name="file:///a", method="resources/read", arguments={})
+    uri: dict[str, Any] = {"name": "file:///a", "subject": Subject.RESOURCE}
+    read = call(method="resources/read", arguments={}, **uri)
     assert outbound.call_params(read) == {"uri": "file:///a"}
+    argument: JsonObject = {"argument": {"name": "a", "value": "b"}}
+    complete = call(method="completion/complete", arguments=argument, **uri)
+    assert outbound.call_params(complete) == {
+        "ref": {"type": "ref/resource", "uri": "file:///a"},
+        **argument,
+    }
+    named = call(method="completion/complete", arguments=argument, subject=Subject.PROMPT)
+    assert outbound.call_params(named)["ref"] == {"type": "ref/prompt", "name": "echo"}
 
 
 def test_building_a_request_changes_no_shared_header() -> None:

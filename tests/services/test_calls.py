@@ -11,7 +11,7 @@ import pytest
 from tests.support.calling import BREAKER, CAP, NO_WIPING, Calling, break_disk, open_calling
 from tests.support.state import ADMIN, tool
 from wicketd.domain.agents import Trust
-from wicketd.domain.calls import Call, Outcome, OutcomeStatus, Refusal, RefusalKind
+from wicketd.domain.calls import Call, Outcome, OutcomeStatus, Refusal, RefusalKind, Subject
 from wicketd.domain.errors import AuditNotDurable
 from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.json import JsonObject
@@ -141,11 +141,35 @@ async def test_a_tool_that_is_not_stored_is_denied_like_any_other(calling: Calli
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [("prompts/get", "prompt"), ("resources/read", "resource")]
+    ("method", "subject"),
+    [("prompts/get", Subject.PROMPT), ("resources/read", Subject.RESOURCE)],
 )
-async def test_a_denial_names_what_was_asked_for(calling: Calling, method: str, kind: str) -> None:
-    call = replace(calling.call(await calling.caller(), "none"), method=method)
-    assert (await refused(calling, call)).values[kind] == "none"
+async def test_prompts_and_resources_are_denied_by_name_unless_a_policy_permits_them(
+    calling: Calling, method: str, subject: Subject
+) -> None:
+    call = replace(calling.call(await calling.caller(), "none"), method=method, subject=subject)
+    assert calling.decide(call).allow
+    action = "get_prompt" if subject is Subject.PROMPT else "read_resource"
+    forbid = f'forbid (principal, action == Wicket::Action::"{action}", resource);'
+    await calling.policy("Nothing else", forbid)
+    decision = calling.decide(call)
+    assert (decision.allow, decision.reason) == (False, Reason.FORBIDDEN)
+    denied = await calling.calls.record(call, decision)
+    assert isinstance(denied, Refusal)
+    assert denied.values[subject.value] == "none"
+
+
+async def test_the_built_in_service_has_no_prompts(calling: Calling) -> None:
+    asked = calling.call(await calling.caller(), "status")
+    call = replace(asked, service="wicket", method="prompts/get", subject=Subject.PROMPT)
+    assert (await refused(calling, call)).values["prompt"] == "status"
+
+
+async def test_an_argument_of_a_prompt_is_reported_as_what_no_policy_sees(calling: Calling) -> None:
+    asked = calling.call(await calling.caller(), "none", arguments={"a": "b"})
+    decision = calling.decide(replace(asked, method="prompts/get", subject=Subject.PROMPT))
+    assert decision.request is not None
+    assert decision.request.unmodelled == ("/a",)
 
 
 async def test_an_agent_without_a_set_in_force_denies(calling: Calling) -> None:

@@ -11,7 +11,7 @@ from tests.support.calling import NO_WIPING, Calling, open_calling
 from tests.support.fronts import Tasks
 from tests.support.state import ADMIN, NOTES, moved, tool
 from wicketd.domain.calls import Caller
-from wicketd.domain.catalogue import Connector
+from wicketd.domain.catalogue import Connector, Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, TimedOut, Unreachable, Upstream
 from wicketd.domain.json import JsonObject
@@ -26,8 +26,8 @@ class Servers:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    async def list_tools(
-        self, connector: Connector, caller: Caller, credential: Credential
+    async def list_items(
+        self, connector: Connector, caller: Caller, credential: Credential, listing: Listing
     ) -> list[JsonObject]:
         self.asked.append((connector.key, str(caller.member.local_name)))
         if connector.key in self.held:

@@ -15,7 +15,7 @@ from tests.support.oauth_connected import RESOURCE, Connected, open_connected
 from tests.support.oauth_server import Mode, Scripted
 from tests.support.state import ADMIN, tool
 from wicketd.domain.calls import Caller
-from wicketd.domain.catalogue import Connector
+from wicketd.domain.catalogue import Connector, Listing
 from wicketd.domain.connections import ConnectionState, Credential
 from wicketd.domain.errors import SignInRejected
 from wicketd.domain.json import JsonObject
@@ -302,8 +302,8 @@ class PickyServer:
     admits: bool = True
     asked: int = 0
 
-    async def list_tools(
-        self, connector: Connector, caller: Caller, credential: Credential
+    async def list_items(
+        self, connector: Connector, caller: Caller, credential: Credential, listing: Listing
     ) -> list[JsonObject]:
         """See `ToolSource`."""
         self.asked += 1

@@ -21,6 +21,7 @@ from wicketd.domain.calls import (
     RefusalKind,
     Reply,
 )
+from wicketd.domain.catalogue import Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import AgentId, KeyId, MemberId, PolicyRevision, Revision
 from wicketd.domain.json import JsonObject
@@ -223,6 +224,9 @@ class ScriptedLists:
 
     async def list_tools(self, caller: Caller) -> ListView:
         return self.view
+
+    async def list_others(self, caller: Caller, listing: Listing) -> ListView:
+        return ListView([], [])
 
     async def digest(self, caller: Caller) -> str:
         """What the hub compares."""

@@ -57,6 +57,14 @@ class Caller:
     """The member's account is blocked."""
 
 
+class Subject(StrEnum):
+    """What a call is about."""
+
+    TOOL = "tool"
+    PROMPT = "prompt"
+    RESOURCE = "resource"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One decoded, policy-checked request.
@@ -84,11 +92,13 @@ class Call:
     client_version: str | None = None
     parent_call_id: CallId | None = None
     bytes_in: int = 0
+    subject: Subject = Subject.TOOL
 
     @property
     def front_name(self) -> str:
-        """The name as the client sent it."""
-        return f"{self.service}__{self.name}"
+        """The name or URI as the client sent it."""
+        mark = "+" if self.subject is Subject.RESOURCE else "__"
+        return f"{self.service}{mark}{self.name}"
 
 
 class RefusalKind(StrEnum):

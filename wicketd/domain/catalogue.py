@@ -47,6 +47,25 @@ class CredentialKind(StrEnum):
     NONE = "none"
 
 
+class Listing(StrEnum):
+    """What a server lists; the value is the member of the result that holds the items."""
+
+    TOOLS = "tools"
+    PROMPTS = "prompts"
+    RESOURCES = "resources"
+    TEMPLATES = "resourceTemplates"
+
+    @property
+    def method(self) -> str:
+        """The method that asks for it."""
+        return "resources/templates/list" if self is Listing.TEMPLATES else f"{self.value}/list"
+
+    @property
+    def key(self) -> str:
+        """The field of an item that names it."""
+        return {Listing.RESOURCES: "uri", Listing.TEMPLATES: "uriTemplate"}.get(self, "name")
+
+
 class UpstreamEra(StrEnum):
     """What the era probe found (protocol spec, 4.2)."""
 

@@ -22,11 +22,12 @@ from wicketd.domain.calls import (
     Refusal,
     RefusalKind,
     Reply,
+    Subject,
 )
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import CallId
 from wicketd.domain.ports import CallPorts, Front
-from wicketd.proxy import era, headers, jsonrpc, names, results
+from wicketd.proxy import era, headers, jsonrpc, names, results, rewrites
 from wicketd.proxy.errors import RequestErrors, relayed, render
 from wicketd.proxy.methods import PolicyAction
 from wicketd.proxy.routed import Routed, as_object
@@ -180,6 +181,7 @@ def _call(asked: Asked, ports: CallPorts) -> Call | Refusal:
         client_name=standing.client_name,
         client_version=standing.client_version,
         bytes_in=len(asked.request.body),
+        subject=_subject(routed),
     )
 
 
@@ -224,13 +226,19 @@ def _is_decided(routed: Routed) -> bool:
     return method is not None and method.is_checked and method.name != "subscriptions/listen"
 
 
-def _split(routed: Routed) -> names.Split | Refusal:
+def _subject(routed: Routed) -> Subject:
     action = routed.method.action if routed.method is not None else None
-    name = routed.name
-    is_uri = action is PolicyAction.READ_RESOURCE
     if action is PolicyAction.BY_REFERENCE:
         is_uri = as_object(routed.params.get("ref")).get("type") == "ref/resource"
-    if is_uri:
+        return Subject.RESOURCE if is_uri else Subject.PROMPT
+    if action is PolicyAction.GET_PROMPT:
+        return Subject.PROMPT
+    return Subject.RESOURCE if action is PolicyAction.READ_RESOURCE else Subject.TOOL
+
+
+def _split(routed: Routed) -> names.Split | Refusal:
+    name = routed.name
+    if _subject(routed) is Subject.RESOURCE:
         return names.split_uri(name) or Refusal(RefusalKind.RESOURCE, data={"uri": name})
     return names.split(name) or Refusal(RefusalKind.TOOL_NAME)
 
@@ -269,7 +277,9 @@ def _outcome(call: Call, answer: Answer | Failure, credential: Credential | None
 
 def _reply(answer: Answer, call: Call) -> Reply:
     if answer.result is None:
-        status, error = relayed(answer.error or {}, call.era)
+        status, error = relayed(rewrites.error(answer.error or {}, call), call.era)
         return Reply(status, jsonrpc.encode(jsonrpc.failure(call.front_id, error)))
-    result = results.finish(answer.result, call.era)
+    is_read = call.method == "resources/read"
+    ttl_ms = results.ttl_of(answer.result) if is_read else None
+    result = results.finish(rewrites.result(answer.result, call), call.era, ttl_ms)
     return Reply(200, jsonrpc.encode(jsonrpc.success(call.front_id, result)))

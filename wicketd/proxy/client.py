@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
 from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
-from wicketd.domain.catalogue import Connector, HttpTransport, Tool, UpstreamEra
+from wicketd.domain.catalogue import Connector, HttpTransport, Listing, Tool, UpstreamEra
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
 from wicketd.domain.ids import AgentId, MemberId
@@ -21,9 +21,11 @@ from wicketd.domain.ports import Clock, Front, Spawn
 from wicketd.net.client import Guard, GuardedClient
 from wicketd.proxy import failures, listed, outbound
 from wicketd.proxy.eras import Eras, ServicePlace, VerdictStore
+from wicketd.proxy.errors import METHOD_NOT_FOUND
 from wicketd.proxy.exchange import Exchanges
 from wicketd.proxy.headers import ParamHeader, declared_params, param_headers
 from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Route, Seats
+from wicketd.proxy.methods import METHODS
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.runner import Runner
 from wicketd.proxy.upstream import UpstreamMachine
@@ -86,7 +88,7 @@ class UpstreamClient:
             id=lane.next_id(),
             method=call.method,
             params=outbound.call_params(call),
-            name=call.name,
+            name=call.name if METHODS[call.method].name_param is not None else None,
             param_headers=self._mirrored(tool, call.arguments),
             log_level=call.log_level if "logging" in connector.relay else None,
         )
@@ -117,13 +119,32 @@ class UpstreamClient:
             Unreachable: no connection, or an answer of the 403, 429 or 5xx kind.
             Malformed: the list breaks the protocol or a cap.
         """
+        return await self.list_items(
+            connector, agent_id, credential, member_id=member_id, deadline_s=deadline_s
+        )
+
+    async def list_items(
+        self,
+        connector: Connector,
+        agent_id: AgentId,
+        credential: Credential,
+        *,
+        listing: Listing = Listing.TOOLS,
+        member_id: MemberId | None = None,
+        deadline_s: float = LIST_DEADLINE_S,
+    ) -> list[JsonObject]:
+        """As `list_tools` for any list; a server without prompts or resources has none of them.
+
+        Raises:
+            SignInRejected, TimedOut, Unreachable, Malformed: as `list_tools`.
+        """
         route = self._route(connector)
         lane = self._lane(agent_id, member_id, connector)
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._pages(lane, route, credential)
+                return await self._pages(lane, route, credential, listing)
         except TimeoutError as error:
-            raise TimedOut(f"{connector.name} did not list its tools in time.") from error
+            raise TimedOut(f"{connector.name} did not answer {listing.method} in time.") from error
 
     def forget(self, agent_id: AgentId, member_id: MemberId | None = None) -> None:
         """Drops the sessions of an agent, or of one member: after a removal or a change of keys."""
@@ -207,44 +228,54 @@ class UpstreamClient:
         job.wanted = replace(job.wanted, param_headers=headers)
         return True
 
-    async def _pages(self, lane: Lane, route: Route, credential: Credential) -> list[JsonObject]:
-        tools: list[JsonObject] = []
+    async def _pages(
+        self, lane: Lane, route: Route, credential: Credential, listing: Listing
+    ) -> list[JsonObject]:
+        items: list[JsonObject] = []
         cursors: set[str] = set()
         cursor: str | None = None
         size_bytes = 0
         for _ in range(listed.PAGES_MAX):
             params: JsonObject = {} if cursor is None else {"cursor": cursor}
-            answer = await self._page(lane, route, credential, params)
-            page = (answer.result or {}).get("tools")
-            if not isinstance(page, list):
-                raise Malformed(f"{route.connector.name} sent no list of tools.")
+            answer = await self._page(lane, route, credential, (listing.method, params))
+            if answer is None and listing is not Listing.TOOLS:
+                return []
+            page = (answer.result or {}).get(listing.value) if answer is not None else None
+            if answer is None or not isinstance(page, list):
+                raise Malformed(f"{route.connector.name} sent no list of {listing.value}.")
             size_bytes += answer.bytes_out
-            if len(tools) + len(page) > listed.ITEMS_MAX or size_bytes > listed.BYTES_MAX:
+            if len(items) + len(page) > listed.ITEMS_MAX or size_bytes > listed.BYTES_MAX:
                 raise Malformed(f"{route.connector.name} lists too much.", cap="list")
-            tools += _usable(page, lane.machine.era)
+            items += _usable(page, lane.machine.era, listing)
             following = (answer.result or {}).get("nextCursor")
             if not isinstance(following, str) or following in cursors:
-                return tools
+                return items
             cursors.add(following)
             cursor = following
-        return tools
+        return items
 
     async def _page(
-        self, lane: Lane, route: Route, credential: Credential, params: JsonObject
-    ) -> Answer:
-        wanted = Wanted(lane.next_id(), "tools/list", params)
+        self, lane: Lane, route: Route, credential: Credential, asked: tuple[str, JsonObject]
+    ) -> Answer | None:
+        """One page; None: the server does not know the method."""
+        wanted = Wanted(lane.next_id(), *asked)
         job = Job(wanted, route, credential, None, self._clock.monotonic_s())
         outcome = await self._runner.run(lane, job)
         if isinstance(outcome, Failure):
             raise _as_error(outcome, route.connector.name)
+        if outcome.error is not None and outcome.error.get("code") == METHOD_NOT_FOUND:
+            return None
         if outcome.error is not None:
-            raise Malformed(f"{route.connector.name} refused to list its tools.")
+            raise Malformed(f"{route.connector.name} refused {asked[0]}.")
         return outcome
 
 
-def _usable(page: list[Json], era: UpstreamEra | None) -> list[JsonObject]:
-    found = (listed.usable(tool, era or UpstreamEra.LEGACY) for tool in page)
-    return [tool for tool in found if tool is not None]
+def _usable(page: list[Json], era: UpstreamEra | None, listing: Listing) -> list[JsonObject]:
+    if listing is Listing.TOOLS:
+        found = (listed.usable(tool, era or UpstreamEra.LEGACY) for tool in page)
+    else:
+        found = (listed.usable_other(item, listing.key) for item in page)
+    return [item for item in found if item is not None]
 
 
 def _as_error(failure: Failure, name: str) -> Upstream:

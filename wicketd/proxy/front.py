@@ -14,6 +14,7 @@ from typing import Final, Protocol
 from typing_extensions import override
 
 from wicketd.domain.calls import Caller, Era, FrontRequest, Refusal, RefusalKind, Reply
+from wicketd.domain.catalogue import Listing
 from wicketd.domain.ids import MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Front
@@ -40,13 +41,7 @@ _LIST_FLAGS: Final = ("toolsListChanged", "promptsListChanged", "resourcesListCh
 _ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 _CANCELLED: Final = "notifications/cancelled"
 _CHANGED: Final = (Weight.CHANGED, _TOOLS_CHANGED)
-_LIST_KEYS: Final = MappingProxyType(
-    {
-        "prompts/list": "prompts",
-        "resources/list": "resources",
-        "resources/templates/list": "resourceTemplates",
-    }
-)
+_LISTINGS: Final = MappingProxyType({listing.method: listing for listing in Listing})
 _FAULTS: Final = frozenset({"timeout", "unreachable", "incompatible"})
 _CAPABILITIES_BYTES: Final = 4096
 _ACCEPTED: Final = Reply(202, b"", ())
@@ -58,6 +53,9 @@ class ListPort(Protocol):
 
     async def list_tools(self, caller: Caller) -> lists.ListView:
         """The tools that the caller's member may see, under their front names, in order."""
+
+    async def list_others(self, caller: Caller, listing: Listing) -> lists.ListView:
+        """Prompts, resources or templates, likewise."""
 
 
 class Visitor(Front, RunningCall):
@@ -121,9 +119,9 @@ class Desk:
             "logging/setLevel": self._set_level,
             "resources/unsubscribe": self._nothing,
             "tools/list": self._list_tools,
-            "prompts/list": self._list_nothing,
-            "resources/list": self._list_nothing,
-            "resources/templates/list": self._list_nothing,
+            "prompts/list": self._list_others,
+            "resources/list": self._list_others,
+            "resources/templates/list": self._list_others,
             "subscriptions/listen": self._listen,
         }
 
@@ -195,9 +193,17 @@ class Desk:
         view = await self._tools.list_tools(visit.caller)
         if not view.tools and any(note["reason"] in _FAULTS for note in view.unavailable):
             return Refusal(RefusalKind.NOTHING_TO_LIST)
-        digest = lists.digest(view)
-        self._hub.saw(visit.caller.member.id, digest)
-        place = (visit.caller.member.id, "tools/list", digest)
+        self._hub.saw(visit.caller.member.id, lists.digest(view))
+        return self._page(visit, view, Listing.TOOLS)
+
+    async def _list_others(self, visit: _Visit) -> Reply | Refusal:
+        method = visit.routed.method
+        assert method is not None  # noqa: S101  # its row brought us here
+        listing = _LISTINGS[method.name]
+        return self._page(visit, await self._tools.list_others(visit.caller, listing), listing)
+
+    def _page(self, visit: _Visit, view: lists.ListView, listing: Listing) -> Reply | Refusal:
+        place = (visit.caller.member.id, listing.method, lists.digest(view))
         offset = self._offset(visit, place)
         if offset is None:
             return Refusal(RefusalKind.CURSOR)
@@ -205,14 +211,8 @@ class Desk:
         cursor = None
         if following is not None:
             cursor = self._cursors.mint(place, following, self._sessions.clock.now_ms())
-        return _result(visit, lists.tools_result(view, offset, cursor, visit.routed.era))
-
-    async def _list_nothing(self, visit: _Visit) -> Reply | Refusal:
-        method = visit.routed.method
-        name = "" if method is None else method.name
-        if self._offset(visit, (visit.caller.member.id, name, "")) is None:
-            return Refusal(RefusalKind.CURSOR)
-        return _result(visit, lists.empty_result(_LIST_KEYS[name], visit.routed.era))
+        result = lists.list_result(view, listing, offset, cursor, visit.routed.era)
+        return _result(visit, result)
 
     def _offset(self, visit: _Visit, place: tuple[MemberId, str, str]) -> int | None:
         cursor = visit.routed.params.get("cursor")

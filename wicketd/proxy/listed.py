@@ -17,6 +17,8 @@ ITEMS_MAX: Final = 5_000
 BYTES_MAX: Final = 8 * 1024 * 1024
 SCHEMA_BYTES_MAX: Final = 256 * 1024
 SCHEMA_DEPTH_MAX: Final = 64
+NAME_MAX: Final = 2_048
+"""Characters of a prompt's name, a URI or a template."""
 _MIRROR: Final = "x-mcp-header"
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _MIRRORED_TYPES: Final = frozenset({"string", "integer", "boolean"})
@@ -58,6 +60,15 @@ def usable(tool: Json, era: UpstreamEra) -> JsonObject | None:
     if era is UpstreamEra.MODERN:
         return tool if _mirrors_well(schema) else None
     return {**tool, "inputSchema": _stripped(schema)}
+
+
+def usable_other(item: Json, key: str) -> JsonObject | None:
+    """A prompt, resource or template as it may be shown; `key`: the field that names it."""
+    named = item.get(key) if isinstance(item, dict) else None
+    is_small = isinstance(named, str) and 0 < len(named) <= NAME_MAX
+    if not isinstance(item, dict) or not is_small:
+        return None
+    return item if len(msgspec.json.encode(item)) <= SCHEMA_BYTES_MAX else None
 
 
 def _depth(value: Json) -> int:

@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 
 from wicketd.domain.calls import Era
+from wicketd.domain.catalogue import Listing
 from wicketd.domain.ids import MemberId
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Random
-from wicketd.proxy import names
+from wicketd.proxy import names, rewrites
 from wicketd.proxy.results import LIST_TTL_MS, PARTIAL_TTL_MS, finish
 
 UNAVAILABLE_KEY: Final = "sh.wicket/unavailable"
@@ -35,6 +36,7 @@ class ListView:
     """
 
     tools: list[JsonObject]
+    """Tools, or the items of another list."""
     unavailable: list[JsonObject]
 
 
@@ -61,6 +63,23 @@ def merge(
         if excluded:
             notes.append({"service": service, "reason": "tools_excluded"})
     return ListView(tools, sorted(notes, key=_note_order))
+
+
+def merge_others(
+    catalogues: Mapping[str, Sequence[JsonObject]],
+    shown: frozenset[tuple[str, str]],
+    unavailable: Sequence[JsonObject],
+    listing: Listing,
+) -> ListView:
+    """As `merge` for prompts, resources and templates: `service__prompt`, `service+uri`."""
+    items = [
+        rewrites.listed(item, service, listing.key)
+        for service in sorted(catalogues)
+        for item in sorted(catalogues[service], key=lambda item: str(item.get(listing.key)))
+        if (service, str(item.get(listing.key))) in shown
+        and (listing is not Listing.PROMPTS or names.prompt_fault(service, _name(item)) is None)
+    ]
+    return ListView(items, sorted(unavailable, key=_note_order))
 
 
 def _name(tool: JsonObject) -> str:
@@ -105,11 +124,14 @@ def page(items: Sequence[JsonObject], offset: int) -> tuple[list[JsonObject], in
     return taken, following if following < len(items) else None
 
 
-def tools_result(view: ListView, offset: int, cursor: str | None, era: Era) -> JsonObject:
-    """The result of `tools/list` for the page at `offset`; `cursor` names the next one."""
-    tools, _ = page(view.tools, offset)
-    listed: list[Json] = [tool if era is Era.MODERN else _legacy_tool(tool) for tool in tools]
-    result: JsonObject = {"tools": listed}
+def list_result(
+    view: ListView, listing: Listing, offset: int, cursor: str | None, era: Era
+) -> JsonObject:
+    """The result of a list method for the page at `offset`; `cursor` names the next one."""
+    items, _ = page(view.tools, offset)
+    is_plain = era is Era.MODERN or listing is not Listing.TOOLS
+    listed: list[Json] = [item if is_plain else _legacy_tool(item) for item in items]
+    result: JsonObject = {listing.value: listed}
     if cursor is not None:
         result["nextCursor"] = cursor
     if view.unavailable:
@@ -123,11 +145,6 @@ def _legacy_tool(tool: JsonObject) -> JsonObject:
     if schema is None or (isinstance(schema, dict) and schema.get("type") == "object"):
         return tool
     return {key: value for key, value in tool.items() if key != "outputSchema"}
-
-
-def empty_result(key: str, era: Era) -> JsonObject:
-    """A list that nothing is in; `key`: prompts, resources or resourceTemplates."""
-    return finish({key: []}, era, LIST_TTL_MS)
 
 
 @dataclass(frozen=True, slots=True)

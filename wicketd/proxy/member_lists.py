@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from wicketd.domain.calls import Answer, Caller
-from wicketd.domain.catalogue import Connector
+from wicketd.domain.catalogue import Connector, Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.json import JsonObject
 from wicketd.proxy import lists
@@ -23,16 +23,17 @@ class UpstreamTools:
     def __init__(self, upstreams: UpstreamClient) -> None:
         self._upstreams = upstreams
 
-    async def list_tools(
-        self, connector: Connector, caller: Caller, credential: Credential
+    async def list_items(
+        self, connector: Connector, caller: Caller, credential: Credential, listing: Listing
     ) -> list[JsonObject]:
         """The definitions as the upstream sent them.
 
         Raises:
             Upstream: unreachable, late, malformed, or it wants another credential.
         """
-        return await self._upstreams.list_tools(
+        return await self._upstreams.list_items(
             connector,
+            listing=listing,
             agent_id=caller.agent.id,
             member_id=caller.member.id,
             credential=credential,
@@ -58,6 +59,11 @@ class MemberLists:
         return lists.merge(
             listed.catalogues, listed.shown, listed.unavailable, name_max=self._name_max
         )
+
+    async def list_others(self, caller: Caller, listing: Listing) -> lists.ListView:
+        """Prompts, resources or templates, likewise."""
+        listed = await self._listings.of(caller, partial(self._portal, caller), listing)
+        return lists.merge_others(listed.catalogues, listed.shown, listed.unavailable, listing)
 
     async def digest(self, caller: Caller) -> str:
         """Changes exactly when the member would see another list."""

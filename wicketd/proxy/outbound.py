@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from wicketd import __version__
-from wicketd.domain.calls import Call
+from wicketd.domain.calls import Call, Subject
 from wicketd.domain.json import Json, JsonObject
 from wicketd.proxy.headers import encode_value
 from wicketd.proxy.upstream import LEGACY_VERSIONS, MODERN_VERSIONS
@@ -58,7 +58,11 @@ class Outgoing:
 
 def call_params(call: Call) -> JsonObject:
     """The parameters of a decided call: the value that was decided on, and nothing else."""
-    if call.method == "resources/read":
+    if call.method == "completion/complete":
+        is_uri = call.subject is Subject.RESOURCE
+        field, kind = ("uri", "ref/resource") if is_uri else ("name", "ref/prompt")
+        return {"ref": {"type": kind, field: call.name}, **call.arguments}
+    if call.subject is Subject.RESOURCE:
         return {"uri": call.name}
     return {"name": call.name, "arguments": call.arguments}
 

@@ -19,6 +19,7 @@ from wicketd.domain.calls import (
     OutcomeStatus,
     Refusal,
     RefusalKind,
+    Subject,
 )
 from wicketd.domain.connections import Credential
 from wicketd.domain.json import JsonObject
@@ -81,7 +82,8 @@ class Ports:
     def mirrored_schema(self, call: Call) -> JsonObject | None:
         """The inputSchema of a shown tool that mirrors arguments in headers; else nothing."""
         snapshot = self.snapshots.of(call.caller.agent.id)
-        tool = snapshot.tools.get((call.service, call.name)) if snapshot is not None else None
+        is_tool = snapshot is not None and call.subject is Subject.TOOL
+        tool = snapshot.tools.get((call.service, call.name)) if is_tool and snapshot else None
         if tool is None or tool.definition is None or not self.upstreams.declared(tool):
             return None
         schema = tool.definition.get("inputSchema")
@@ -130,7 +132,8 @@ class Ports:
         if snapshot is None or connector is None:
             gone = Refusal(RefusalKind.UNREACHABLE, {"service": call.service})
             return Failure(OutcomeStatus.UNREACHABLE, gone)
-        tool = snapshot.tools.get((call.service, call.name))
+        is_tool = call.subject is Subject.TOOL
+        tool = snapshot.tools.get((call.service, call.name)) if is_tool else None
 
         async def send(opened: Credential) -> Answer | Failure:
             return await self.upstreams.send(call, opened, front, connector, tool)

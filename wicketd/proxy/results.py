@@ -56,6 +56,13 @@ def finish(result: JsonObject, era: Era, ttl_ms: int | None = None) -> JsonObjec
     return finished
 
 
+def ttl_of(result: JsonObject) -> int:
+    """How long a read resource may be kept: as long as the upstream says, at most a minute."""
+    ttl_ms = result.get("ttlMs")
+    is_number = isinstance(ttl_ms, int) and not isinstance(ttl_ms, bool)
+    return max(0, min(ttl_ms, LIST_TTL_MS)) if is_number and isinstance(ttl_ms, int) else 0
+
+
 def initialized(requested: object) -> JsonObject:
     """The result of `initialize`: the requested version if it is legacy, else the newest one."""
     return {

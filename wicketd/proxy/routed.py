@@ -71,7 +71,13 @@ class Routed:
 
     @property
     def arguments(self) -> JsonObject:
-        """`params.arguments`: the one value that is decided and forwarded."""
+        """The one value that is decided and forwarded: `params.arguments`.
+
+        Of a completion: the argument to complete and the ones that stand already.
+        """
+        if self.method is not None and self.method.name == "completion/complete":
+            kept = {name: self.params.get(name) for name in ("argument", "context")}
+            return {name: value for name, value in kept.items() if isinstance(value, dict)}
         return as_object(self.params.get("arguments"))
 
     @property

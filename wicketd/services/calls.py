@@ -5,14 +5,13 @@ any upstream byte; `settle` makes the outcome durable before the result leaves. 
 `proxy.gate`, which is their only caller. Source: product spec, section 5, steps 9 to 16.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final, TypeVar
 
 from wicketd.connectors.mapping import Unresolved
 from wicketd.domain.audit import Entry
-from wicketd.domain.calls import Call, Caller, Outcome, Refusal, RefusalKind
+from wicketd.domain.calls import Call, Caller, Outcome, Refusal, RefusalKind, Subject
 from wicketd.domain.catalogue import Target, Tool
 from wicketd.domain.errors import Conflict, Unhealthy
 from wicketd.domain.ids import CallId, call_ref
@@ -22,6 +21,7 @@ from wicketd.domain.sessions import ToolSession
 from wicketd.policy import encode, engine, listing
 from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.encode import EncodeRefusal
+from wicketd.policy.entities import Kind
 from wicketd.policy.schema import ToolShape
 from wicketd.services.desk import Desk
 from wicketd.services.entries import Decided, Recorder
@@ -33,10 +33,6 @@ T = TypeVar("T")
 
 _REF_TRIES: Final = 8
 _HELD: Final = frozenset({Reason.POLICY_STALE, Reason.TOOL_HELD})
-_KINDS: Final[Mapping[str, str]] = MappingProxyType(
-    {"prompts/get": "prompt", "resources/read": "resource", "resources/subscribe": "resource"}
-)
-"""What a denial calls the item that a method is about."""
 _ABOUT_ARGUMENTS: Final = frozenset(
     {Reason.NOT_REPRESENTABLE, Reason.TARGET_UNRESOLVED, Reason.ARGS_TOO_LARGE}
 )
@@ -47,7 +43,7 @@ class _Counted:
     """What `decide` leaves for `record`: the session that counted the call, and its tool."""
 
     session: ToolSession | None
-    tool: Tool
+    tool: Tool | None
     audit_show: tuple[str, ...]
     is_listed: Callable[[], bool]
 
@@ -82,6 +78,8 @@ class Calls:
             return engine.denial(None, Reason.SNAPSHOT_MISSING)
         if not snapshot.is_enabled(call.service):
             return self._not_enabled(call)
+        if call.subject is not Subject.TOOL:
+            return self._decide_other(call, snapshot)
         at = (call.service, call.name)
         tool = snapshot.tools.get(at)
         if tool is None:
@@ -156,6 +154,20 @@ class Calls:
         if self._snapshots.is_known(call.service):
             return Refusal(RefusalKind.SERVICE_OFF, values)
         return Refusal(RefusalKind.UNKNOWN_SERVICE, values)
+
+    def _decide_other(self, call: Call, snapshot: AgentSnapshot) -> Decision | Refusal:
+        """A prompt or resource: policies see its name or URI, and none of its arguments."""
+        if call.service not in snapshot.connectors:
+            return Refusal(RefusalKind.DENIED, _names(call))  # the built-in service has none
+        encoded = encode.unmodelled(call.arguments)
+        if isinstance(encoded, EncodeRefusal):
+            session, decision = None, engine.denial(snapshot.engine, encoded.code, encoded)
+        else:
+            session = self._sessions.resolve(call)
+            decision = engine.decide(snapshot.engine, _request(call, (None, encoded), session))
+            self._sessions.count(session, call, decision)
+        self._counted[call.id] = _Counted(session, None, (), lambda: False)
+        return decision
 
     def _evaluate(
         self, call: Call, snapshot: AgentSnapshot, tool: Tool, shape: ToolShape
@@ -239,6 +251,7 @@ def _request(
         session=session.facts(call.at_ms),
         ip=call.caller.ip or None,
         target=target,
+        kind=Kind(call.subject.value),
     )
 
 
@@ -260,8 +273,7 @@ def _denial(stored: Call, decision: Decision, counted: _Counted | None) -> Refus
 
 
 def _names(call: Call) -> dict[str, str]:
-    kind = _KINDS.get(call.method, "tool")
-    return {kind: call.name, "agent": call.caller.agent.key}
+    return {call.subject.value: call.name, "agent": call.caller.agent.key}
 
 
 def _is_listed(call: Call, snapshot: AgentSnapshot) -> bool:

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from wicketd.domain.calls import Caller, Failure, RefusalKind
-from wicketd.domain.catalogue import Connector, CredentialKind
+from wicketd.domain.catalogue import Connector, CredentialKind, Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import SignInRejected, TimedOut, Unreachable, Upstream, WicketError
 from wicketd.domain.ids import AgentId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Spawn
-from wicketd.policy import listing
+from wicketd.policy.entities import Kind
+from wicketd.policy.listing import may_list
 from wicketd.services.builtin import BUILT_IN_KEY, status_definition
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
 from wicketd.services.unlocking import Unlocker
@@ -29,10 +30,11 @@ LATE_S: Final = 30.0
 FRESH_MS: Final = 10 * 60 * 1000
 LAST_GOOD_MS: Final = 24 * 60 * 60 * 1000
 _VIEWS: Final = 4096
+_KINDS: Final = {Listing.PROMPTS: Kind.PROMPT}
 _COPIES: Final = 4096
 
-_Key = tuple[str, str, str, str]
-"""Agent id, service, digest of the connector file, and the member; "" for a copy they share."""
+_Key = tuple[str, str, str, str, Listing]
+"""Agent id, service, digest of the connector file, the member ("" for a shared copy), the list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +53,10 @@ class Listed:
 class ToolSource(Protocol):
     """Fetches a service's tools, pages followed, from its upstream."""
 
-    async def list_tools(
-        self, connector: Connector, caller: Caller, credential: Credential
+    async def list_items(
+        self, connector: Connector, caller: Caller, credential: Credential, listing: Listing
     ) -> list[JsonObject]:
-        """The definitions as sent.
+        """The definitions as sent; none where the upstream does not know the list.
 
         Raises:
             Upstream: unreachable, late or malformed.
@@ -111,24 +113,31 @@ class Listings:
         self._fetches: dict[_Key, _Fetch] = {}
         self._views: dict[tuple[object, ...], frozenset[tuple[str, str]]] = {}
 
-    async def of(self, caller: Caller, connect_url: Callable[[str], str | None]) -> Listed:
+    async def of(
+        self,
+        caller: Caller,
+        connect_url: Callable[[str], str | None],
+        listing: Listing = Listing.TOOLS,
+    ) -> Listed:
         """The member's view now. `connect_url`: where a member connects a service, if anywhere."""
         snapshot = self._snapshots.of(caller.agent.id)
         if snapshot is None:
             return Listed({}, frozenset(), (), ())
         keys = sorted(key for key in snapshot.connectors if snapshot.is_enabled(key))
-        found = await asyncio.gather(*(self._service(caller, snapshot, key) for key in keys))
+        found = await asyncio.gather(
+            *(self._service(caller, snapshot, key, listing) for key in keys)
+        )
         catalogues: dict[str, Sequence[JsonObject]] = {}
         unavailable: list[JsonObject] = []
         for key, (tools, problem) in zip(keys, found, strict=True):
             catalogues[key] = tools
             if problem is not None:
                 unavailable.append(_note(key, problem, connect_url(key)))
-        if BUILT_IN_KEY in snapshot.services:
+        if BUILT_IN_KEY in snapshot.services and listing is Listing.TOOLS:
             catalogues[BUILT_IN_KEY] = [status_definition(unavailable)]
         # Observing may have put a new catalogue in force: filter by what calls are decided on now.
         current = self._snapshots.of(caller.agent.id) or snapshot
-        shown = self._shown(caller, current, catalogues)
+        shown = self._shown(caller, current, catalogues, listing)
         return Listed(catalogues, shown, tuple(unavailable), tuple(keys))
 
     def is_shown(self, caller: Caller, service: str, tool: str) -> bool:
@@ -139,11 +148,12 @@ class Listings:
         return (service, tool) in self._filtered(caller, snapshot, frozenset({(service, tool)}))
 
     async def _service(
-        self, caller: Caller, snapshot: AgentSnapshot, service: str
+        self, caller: Caller, snapshot: AgentSnapshot, service: str, listing: Listing
     ) -> tuple[list[JsonObject], str | None]:
         connector = snapshot.connectors[service]
         shared = connector.credential.kind is CredentialKind.NONE
-        key = (caller.agent.id, service, connector.sha256, "" if shared else caller.member.id)
+        owner = "" if shared else caller.member.id
+        key = (caller.agent.id, service, connector.sha256, owner, listing)
         copy = self._copies.get(key)
         now = self._clock.now_ms()
         if copy is not None and now - copy.at < FRESH_MS:
@@ -185,10 +195,11 @@ class Listings:
         if isinstance(credential, Failure):
             return _REASONS.get(credential.refusal.kind, "not_connected")
         try:
-            tools = await self._listed(caller, connector, credential)
+            tools = await self._listed(caller, connector, credential, key[-1])
             if isinstance(tools, Failure):
                 return _REASONS.get(tools.refusal.kind, "not_connected")
-            await self._reach.observe(caller.agent.id, connector.key, tools)
+            if key[-1] is Listing.TOOLS:
+                await self._reach.observe(caller.agent.id, connector.key, tools)
         except TimedOut:
             return "timeout"
         except Unreachable:
@@ -204,18 +215,18 @@ class Listings:
         return None
 
     async def _listed(
-        self, caller: Caller, connector: Connector, credential: Credential
+        self, caller: Caller, connector: Connector, credential: Credential, listing: Listing
     ) -> list[JsonObject] | Failure:
         """The upstream's list; after a refused credential once more, with a renewed one."""
         source, unlocker = self._reach.source, self._reach.unlocker
         try:
-            return await source.list_tools(connector, caller, credential)
+            return await source.list_items(connector, caller, credential, listing)
         except SignInRejected:
             renewed = await unlocker.renew(caller, connector.key, credential)
         if isinstance(renewed, Failure):
             return renewed
         try:
-            return await source.list_tools(connector, caller, renewed)
+            return await source.list_items(connector, caller, renewed, listing)
         except SignInRejected:
             await unlocker.rejected(caller, connector.key, renewed)
             raise
@@ -225,17 +236,23 @@ class Listings:
         caller: Caller,
         snapshot: AgentSnapshot,
         catalogues: Mapping[str, Sequence[JsonObject]],
+        listing: Listing,
     ) -> frozenset[tuple[str, str]]:
         names = frozenset(
-            (service, str(tool.get("name")))
-            for service, tools in catalogues.items()
-            for tool in tools
-            if (service, str(tool.get("name"))) in snapshot.tools
+            (service, str(item.get(listing.key)))
+            for service, items in catalogues.items()
+            for item in items
         )
-        return self._filtered(caller, snapshot, names)
+        if listing is Listing.TOOLS:
+            return self._filtered(caller, snapshot, names.intersection(snapshot.tools))
+        return self._filtered(caller, snapshot, names, _KINDS.get(listing, Kind.RESOURCE))
 
     def _filtered(
-        self, caller: Caller, snapshot: AgentSnapshot, names: frozenset[tuple[str, str]]
+        self,
+        caller: Caller,
+        snapshot: AgentSnapshot,
+        names: frozenset[tuple[str, str]],
+        kind: Kind = Kind.TOOL,
     ) -> frozenset[tuple[str, str]]:
         compiled = snapshot.engine
         view = (
@@ -244,10 +261,14 @@ class Listings:
             compiled.stamp,
             frozenset(compiled.blocked),
             names,
+            kind,
         )
         shown = self._views.get(view)
         if shown is None:
-            shown = listing.lists(compiled, caller.member, caller.agent, names)
+            member, agent = caller.member, caller.agent
+            shown = frozenset(
+                at for at in names if may_list(compiled, member, agent, *at, kind=kind)
+            )
             if len(self._views) >= _VIEWS:
                 self._views.clear()
             self._views[view] = shown
