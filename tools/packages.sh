@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs from Debian or npm; what cannot be had is printed as "not run".
 # The npm packages leave a stamp: the lock they were made from, or "not-available" where no npm can be
-# had. Tests that need them fail without it, and are skipped only by "not-available".
+# had; the browser leaves one only then. Tests that need them fail without it, and are skipped only by "not-available".
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,12 +26,17 @@ locked() { # locked DIRECTORY: what its package-lock.json pins
     echo "not run: the npm packages of $1 could not be installed"
 }
 
+browser() { # what looks at the portal's pages
+    stamp=tests/clients/.browser
+    if debian chromium chromium; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
+}
+
 for want in "$@"; do
     case "$want" in
     systemd) debian systemd-analyze systemd || true ;;
     npm) locked tests/clients ;;
     conformance) locked tests/conformance ;;
-    browser) debian chromium chromium || true ;;
+    browser) browser ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac
 done

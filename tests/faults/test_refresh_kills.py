@@ -5,6 +5,7 @@ anew; a doubt is audited; and nobody's call ever carries another member's token.
 """
 
 import asyncio
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fronts import eventually
 from tests.support.oauth_connected import OwnProvider
 from tests.support.oauth_server import Mode, serve_oauth
 from tests.support.oidc_server import oidc_provider
@@ -43,6 +45,12 @@ def rounds(request: pytest.FixtureRequest) -> int:
 def directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as place:  # short: a socket's path has 107 characters
         yield Path(place)
+
+
+def is_listening(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 async def killed(scene: SignedIn, step: str) -> None:
@@ -164,7 +172,7 @@ async def test_a_stop_lets_a_refresh_under_way_end(directory: Path) -> None:
         call = asyncio.create_task(scene.call())
         await asyncio.wait_for(server.at_token.acquire(), 20)
         stopping = asyncio.create_task(asyncio.to_thread(scene.daemon.stop))
-        await asyncio.sleep(0.2)
+        await eventually(lambda: not is_listening(scene.daemon.port), 20)
         server.after_redeeming.set()
         assert await stopping == 0
         await asyncio.gather(call, return_exceptions=True)

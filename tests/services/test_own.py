@@ -119,7 +119,7 @@ async def test_policy_names_are_for_owners_and_untrusted_agents(state: State) ->
     await record_denial(state, member)
     (entry, *_) = (await read(state, member)).entries
     assert (entry.policies, entry.messages) == (None, ("Ask first.",))
-    assert (entry.client, entry.reason, entry.is_call) == ("probe", "forbidden", True)
+    assert (entry.client, entry.reason, entry.kind) == ("probe", "forbidden", "call.denied")
     await promote(state, member, Role.OWNER)
     (entry, *_) = (await read(state, member)).entries
     assert entry.policies == ("no-deletions@3",)

@@ -27,7 +27,6 @@ from wicketd.storage import agents, audit, connections, keys, members, services,
 from wicketd.storage.audit import AuditFilters
 
 PAGE: Final = 50
-_CALLS: Final = frozenset({"call.intent", "call.denied"})
 
 
 class Step(StrEnum):
@@ -133,11 +132,6 @@ class OwnEntry:
     duration_ms: int | None
     ref: str | None
     client: str | None
-
-    @property
-    def is_call(self) -> bool:
-        """Whether it is a call of a tool, not a change."""
-        return self.kind in _CALLS
 
 
 @dataclass(frozen=True, slots=True)
