@@ -19,7 +19,7 @@ from tests.support.fronts import ScriptedLists, Tasks, make_desk, modern, modern
 from tests.support.state import ADMIN, NOTES, OPEN, open_state, tool
 from tests.support.upstreams import RecordingFront, Seen, Upstream, serve
 from wicketd.domain.calls import FrontRequest, Reply
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json, JsonObject
 from wicketd.net.client import GuardedClient
 from wicketd.proxy.calls import Others, handle_call
 from wicketd.proxy.client import UpstreamClient
@@ -35,6 +35,7 @@ class Server:
     """A legacy MCP server: `answers` gives the result of a tool by its name."""
 
     answers: dict[str, Callable[[Seen], web.StreamResponse]] = field(default_factory=dict)
+    tools: list[JsonObject] = field(default_factory=lambda: list(listed()))
 
     async def answer(self, seen: Seen, _request: web.Request) -> web.StreamResponse:
         """One HTTP answer."""
@@ -43,7 +44,7 @@ class Server:
         if seen.rpc == "initialize":
             return said(seen, INITIALIZED)
         if seen.rpc == "tools/list":
-            return said(seen, {"tools": list(listed())})
+            return said(seen, {"tools": list[Json](self.tools)})
         if seen.rpc != "tools/call":
             return web.Response(status=400)
         own = self.answers.get(seen.body["params"]["name"])

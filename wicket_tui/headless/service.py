@@ -108,6 +108,7 @@ async def discover(
         ("removed", found.removed),
         ("excluded", tuple(item.tool for item in found.excluded)),
         ("broken policies", tuple(item.policy for item in found.broken)),
+        ("stale policies", tuple(item.policy for item in found.stale)),
     )
     shell.show(found, facts(pairs))
 
@@ -140,7 +141,22 @@ async def drift(shell: Shell, agent: AgentArg, service: ServiceArg) -> None:
     request = services.ServiceRef(agent=agent, service=service)
     found = await shell.call(endpoints.SERVICE_DRIFT, request)
     rows = [(c.at, c.kind, c.tool, c.broken_policies) for c in found.changes]
-    shell.show(found, table(("at", "change", "tool", "broken policies"), rows))
+    parts = [table(("at", "change", "tool", "broken policies"), rows)]
+    parts += [f"Policy {one.policy} is stale for {', '.join(one.tools)}." for one in found.stale]
+    parts += [f"Policy {one.policy} breaks: {one.reason}" for one in found.broken]
+    parts += [f"{one.tool} moves from {one.before} to {one.after}." for one in found.tiers]
+    parts += [
+        f"{one.tool} is new ({one.tier}), matched by {', '.join(one.statements) or 'no policy'}."
+        for one in found.added
+    ]
+    parts += [
+        f"{one.member} gains {', '.join(one.gains) or 'nothing'}"
+        f" and loses {', '.join(one.loses) or 'nothing'}."
+        for one in found.lists
+    ]
+    if found.members_left_out:
+        parts.append(f"The lists of {found.members_left_out} more members were not compared.")
+    shell.show(found, "\n".join(parts))
 
 
 @command(app, "ack")

@@ -10,6 +10,7 @@ from wicketd.domain.catalogue import Connector, HttpTransport, Service, Tool, To
 from wicketd.services.discovery import Excluded
 from wicketd.services.drift import Taken
 from wicketd.services.enabling import EnableReport, ServiceReport
+from wicketd.services.impact import Impact
 from wicketd.storage.services import ToolChange
 
 
@@ -122,11 +123,17 @@ def discovered(value: Taken) -> wire.Discovered:
         removed=names("removed"),
         excluded=excluded(value.plan.excluded),
         broken=broken(value.broken),
+        stale=stale(value.impact),
         total=sum(one.status is ToolStatus.ACTIVE for one in value.plan.tools),
     )
 
 
-def drift(row: Service, changes: Iterable[ToolChange]) -> wire.Drift:
+def stale(value: Impact) -> tuple[wire.StalePolicy, ...]:
+    """Policies that were written for other tools."""
+    return tuple(wire.StalePolicy(policy=key, tools=tools) for key, tools in value.stale.items())
+
+
+def drift(row: Service, changes: Iterable[ToolChange], impact: Impact) -> wire.Drift:
     """A service's changes that wait for a review."""
     return wire.Drift(
         drift=row.drift,
@@ -141,6 +148,21 @@ def drift(row: Service, changes: Iterable[ToolChange]) -> wire.Drift:
             )
             for change in changes
         ),
+        stale=stale(impact),
+        broken=broken(impact.broken),
+        tiers=tuple(
+            wire.TierChange(tool=one.tool, before=one.before, after=one.after)
+            for one in impact.tiers
+        ),
+        added=tuple(
+            wire.NewTool(tool=one.tool, tier=one.tier, statements=one.statements)
+            for one in impact.added
+        ),
+        lists=tuple(
+            wire.MemberTools(member=one.member.principal, gains=one.gains, loses=one.loses)
+            for one in impact.lists
+        ),
+        members_left_out=impact.left_out,
     )
 
 

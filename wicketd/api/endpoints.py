@@ -110,7 +110,7 @@ SERVICE_TOOLS: Final = Endpoint(
 SERVICE_DRIFT: Final = Endpoint(
     name="service.drift", method="GET", path=_S + "/drift", request=services.ServiceRef,
     response=services.Drift, command="service drift",
-    summary="Tool changes that wait for a review.")
+    summary="Tool changes that wait for a review, and what they mean for policies and lists.")
 SERVICE_PUT: Final = Endpoint(
     name="service.put", method="PUT", path=_S, request=services.ServicePut,
     response=services.EnableReport, permission="write", audit=("service.enabled",

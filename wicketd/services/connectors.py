@@ -44,6 +44,7 @@ from wicketd.services.enabling import (
 )
 from wicketd.services.events import Topic
 from wicketd.services.flow_tools import CALLBACK_PATH
+from wicketd.services.impact import Impact
 from wicketd.services.policy_sets import PolicySets
 from wicketd.services.tokens import header_value, placed_header, static_token
 from wicketd.services.transitions import Held, revoke_all
@@ -127,6 +128,15 @@ class Services:
         owner = await find.read_agent(self._desk.db, agent)
         service = await find.read_service(self._desk.db, owner, key)
         return service, await self._desk.db.all(services.open_changes(service.id))
+
+    async def impact(self, agent: str, key: str) -> Impact:
+        """What these changes mean for policies and lists, since the last review.
+
+        Raises:
+            NotFound: there is no such agent, service or connector file.
+            Unhealthy: the agent's set does not verify.
+        """
+        return await self._drift.impact(agent, key)
 
     async def discover(
         self, actor: Actor, agent: str, key: str, bearer: str | None = None

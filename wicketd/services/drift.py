@@ -12,7 +12,7 @@ import msgspec
 from wicketd.connectors.catalogue import Catalogue
 from wicketd.domain.actor import Actor
 from wicketd.domain.agents import Agent
-from wicketd.domain.catalogue import Connector, Service, Tool
+from wicketd.domain.catalogue import Connector, Service, Tool, ToolStatus
 from wicketd.domain.errors import Conflict, NotFound
 from wicketd.domain.ids import Revision
 from wicketd.domain.json import Json, JsonObject
@@ -22,8 +22,8 @@ from wicketd.services.acceptance import accepted
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.discovery import Change, Plan, Reading, definition_hash, plan
 from wicketd.services.events import Topic
+from wicketd.services.impact import Impact, Side
 from wicketd.services.policy_sets import PolicySets, Prepared, SetNow
-from wicketd.services.staleness import Findings
 from wicketd.services.standing import Move
 from wicketd.services.versions import Edit
 from wicketd.storage import services
@@ -39,7 +39,7 @@ class Taken:
 
     plan: Plan
     broken: Mapping[str, str]
-    findings: Findings = field(default_factory=Findings)
+    impact: Impact = field(default_factory=Impact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class Drift:
             after = self.views_with(stored, found.tools)
             move = Move(replaced(stored, found))
             prepared = await self._sets.prepare(stored.now, (), after.views, move)
-            taken = self.taken(stored, found, prepared)
+            taken = await self.taken(stored, found, prepared)
             prepared = self._raised(prepared)
 
             def work(unit: Unit) -> Agent:
@@ -147,11 +147,37 @@ class Drift:
         self._tell(stored, taken)
         return taken
 
-    def taken(self, stored: Stored, found: Plan, prepared: Prepared) -> Taken:
+    async def impact(self, agent: str, key: str) -> Impact:
+        """What changed at a server means, against its tools as they were last reviewed.
+
+        Raises:
+            NotFound: there is no such agent, service or connector file.
+            Unhealthy: the agent's set does not verify.
+        """
+        stored = await self.stored(agent, key)
+        now = stored.now
+        reviewed = await self._sets.standing.reviewed(stored.agent.id, now.views)
+        opened = await self._desk.db.all(services.open_changes(stored.service.id))
+        first = {change.tool: change for change in reversed(opened)}
+        then = [
+            _as_reviewed(tool, reviewed.get((key, tool.name)))
+            for tool in stored.tools
+            if tool.name not in first or first[tool.name].old_definition is not None
+        ]
+        prepared = await self._sets.prepare(now, ())
+        earlier = await self._sets.prepare(now, (), self.views_with(stored, then).views)
+        before = Side(earlier.views, earlier.engine.with_blocked({}))
+        return await self._sets.impact(before, prepared)
+
+    async def taken(self, stored: Stored, found: Plan, prepared: Prepared) -> Taken:
         """What a list means for the policies, against what is in force."""
         known = self._desk.snapshots.findings_of(stored.agent.id).broken
         broken = {key: why for key, why in prepared.findings.broken.items() if key not in known}
-        return Taken(found, broken, prepared.findings)
+        in_force = self._desk.snapshots.engine_of(stored.agent.id)
+        if in_force is None:
+            return Taken(found, broken)
+        before = Side(stored.now.views, in_force)
+        return Taken(found, broken, await self._sets.impact(before, prepared))
 
     def _raised(self, prepared: Prepared) -> Prepared:
         """At the next revision, if calls are denied now that were not.
@@ -256,13 +282,11 @@ class Drift:
             service=service.key,
         )
         for change in taken.plan.changes:
-            self._write_change(unit, stored, change, taken.findings)
+            self._write_change(unit, stored, change, taken.impact)
 
-    def _write_change(self, unit: Unit, stored: Stored, change: Change, findings: Findings) -> None:
-        action = (f"{stored.connector.namespace}::Action", change.after.name)
-        stale, broken = (
-            sorted(affected.get(action, ())) for affected in (findings.stale, findings.broken_at)
-        )
+    def _write_change(self, unit: Unit, stored: Stored, change: Change, impact: Impact) -> None:
+        said = impact.of_tool(f"{stored.service.key}__{change.after.name}")
+        broken = said["broken_policies"]
         old = None if change.before is None else change.before.definition
         new = None if change.kind == "removed" else change.after.definition
         row = ToolChange(
@@ -272,7 +296,7 @@ class Drift:
             kind=change.kind,
             old_definition=old,
             new_definition=new,
-            broken_policies=tuple(broken),
+            broken_policies=tuple(map(str, broken)) if isinstance(broken, list) else (),
             at=unit.desk.clock.now_ms(),
         )
         unit.tx.run(services.insert_change(row))
@@ -280,23 +304,18 @@ class Drift:
             f"tool.{change.kind}",
             change.after.name,
             before=None if change.before is None else _facts(change.before),
-            after={
-                **_facts(change.after),
-                "broken_policies": list[Json](broken),
-                "stale_policies": list[Json](stale),
-            },
+            after={**_facts(change.after), **said},
             agent_id=stored.agent.id,
             service=stored.service.key,
             tool=change.after.name,
         )
 
     def _tell(self, stored: Stored, taken: Taken) -> None:
-        stale = frozenset[str]().union(*taken.findings.stale.values())
         data: JsonObject = {
             "service": stored.service.key,
             "changes": len(taken.plan.changes),
-            "stale": list[Json](sorted(stale)),
-            "broken": list[Json](sorted(taken.findings.broken)),
+            "stale": list[Json](taken.impact.stale),
+            "broken": list[Json](taken.impact.broken),
         }
         self._desk.events.publish(Topic.SERVICES, data, stored.agent.id)
 
@@ -306,6 +325,10 @@ def replaced(stored: Stored, found: Plan) -> dict[tuple[str, str], Tool]:
     before = {tool.name: tool for tool in stored.tools if tool.definition is not None}
     written = (tool.name for tool in found.writes)
     return {(stored.service.key, name): before[name] for name in written if name in before}
+
+
+def _as_reviewed(tool: Tool, before: Tool | None) -> Tool:
+    return tool if before is None else replace(before, status=ToolStatus.ACTIVE)
 
 
 def _facts(tool: Tool) -> JsonObject:

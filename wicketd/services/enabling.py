@@ -195,7 +195,7 @@ class Enabler:
         after = self._drift.views_with(stored, tools)
         edits = await self._baselines(actor, owner, connector.key, how.allow)
         prepared = await self._sets.prepare(now, edits, after.views, move)
-        taken = None if found is None else self._drift.taken(stored, found, prepared)
+        taken = None if found is None else await self._drift.taken(stored, found, prepared)
         return _Ready(stored, is_new, tools, taken, prepared)
 
     async def _baselines(

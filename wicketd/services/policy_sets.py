@@ -16,6 +16,7 @@ from wicketd.domain.catalogue import ServiceState, ServiceView
 from wicketd.domain.errors import PolicyInvalid, Unhealthy
 from wicketd.domain.ids import AgentId, MemberId, PolicyRevision
 from wicketd.domain.json import JsonObject
+from wicketd.domain.members import MemberState
 from wicketd.domain.policies import Cause, PolicyVersion, Problem
 from wicketd.policy import engine, lexer
 from wicketd.policy.checks import Scope
@@ -28,12 +29,13 @@ from wicketd.services import rules, views
 from wicketd.services.builtin import BUILT_IN_KEY, status_view
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
+from wicketd.services.impact import Impact, Side, impact
 from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.staleness import Findings, undiscovered
 from wicketd.services.standing import Compiled, Move, Standing
 from wicketd.services.versions import Draft, Edit, first
 from wicketd.services.views import ServiceTools
-from wicketd.storage import agents, policies, services
+from wicketd.storage import agents, members, policies, services
 
 
 class Checker(Protocol):
@@ -197,6 +199,14 @@ class PolicySets:
         findings, denied = await self.standing.of(now.agent.id, compiled, move or Move(), problems)
         snapshot = compiled.engine.with_blocked(denied)
         return Prepared(now, tuple(edits), records, seen, snapshot, compiled.projected, findings)
+
+    async def impact(self, before: Side, prepared: Prepared) -> Impact:
+        """What it means to go from one compiled set to another."""
+        agent, after = prepared.now.agent, Side(prepared.views, prepared.engine)
+        asked = await self._desk.db.all(members.of_agent(agent.id, MemberState.APPROVED))
+        return await self._tools.stack.run(
+            lambda: impact(before, after, prepared.findings, agent, asked)
+        )
 
     def raised(self, prepared: Prepared) -> Prepared:
         """The same set as a revision of its own: what is based on the one before is refused."""

@@ -54,7 +54,8 @@ async def tools(uses: UseCases, ask: Ask[wire.ToolList]) -> Page[wire.Tool]:
 async def drift(uses: UseCases, ask: Ask[wire.ServiceRef]) -> wire.Drift:
     """Changes that wait for a review."""
     service, changes = await uses.services.drift(ask.request.agent, ask.request.service)
-    return mapping.drift(service, changes)
+    impact = await uses.services.impact(ask.request.agent, ask.request.service)
+    return mapping.drift(service, changes, impact)
 
 
 async def put(uses: UseCases, ask: Ask[wire.ServicePut]) -> wire.EnableReport:

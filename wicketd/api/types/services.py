@@ -184,6 +184,7 @@ class Discovered(Struct, frozen=True, kw_only=True):
     excluded: tuple[Excluded, ...]
     broken: tuple[BrokenPolicy, ...]
     total: int
+    stale: tuple["StalePolicy", ...] = ()
 
 
 class CredentialsPut(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -234,8 +235,48 @@ class DriftChange(Struct, frozen=True, kw_only=True):
     broken_policies: tuple[str, ...]
 
 
+class TierChange(Struct, frozen=True, kw_only=True):
+    """A tool, as `service__tool`, in another tier."""
+
+    tool: str
+    before: str
+    after: str
+
+
+class NewTool(Struct, frozen=True, kw_only=True):
+    """A tool that was not there. `statements`: `policy#number` of those that match its calls."""
+
+    tool: str
+    tier: str
+    statements: tuple[str, ...]
+
+
+class StalePolicy(Struct, frozen=True, kw_only=True):
+    """A policy that was written for other tools; calls of these are denied till a review."""
+
+    policy: str
+    tools: tuple[str, ...]
+
+
+class MemberTools(Struct, frozen=True, kw_only=True):
+    """What a member's tool list gains and loses, as `service__tool`."""
+
+    member: str
+    gains: tuple[str, ...]
+    loses: tuple[str, ...]
+
+
 class Drift(Struct, frozen=True, kw_only=True):
-    """The changes that wait for a review."""
+    """The changes that wait for a review, and what they mean since the last one.
+
+    `members_left_out`: members whose lists were not compared, since there are too many.
+    """
 
     drift: str
     changes: tuple[DriftChange, ...]
+    stale: tuple[StalePolicy, ...] = ()
+    broken: tuple[BrokenPolicy, ...] = ()
+    tiers: tuple[TierChange, ...] = ()
+    added: tuple[NewTool, ...] = ()
+    lists: tuple[MemberTools, ...] = ()
+    members_left_out: int = 0
