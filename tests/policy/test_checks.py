@@ -3,6 +3,8 @@
 from tests.support.policies import two_services
 from wicketd.policy import checks, engine
 from wicketd.policy.checks import Scope
+from wicketd.policy.diagnose import Place
+from wicketd.policy.lexer import Span
 
 
 def test_a_scope_knows_the_agents_tools_services_and_the_agent() -> None:
@@ -15,5 +17,9 @@ def test_a_scope_knows_the_agents_tools_services_and_the_agent() -> None:
 def test_a_third_use_of_an_id_is_found_too() -> None:
     text = '@id("a") forbid (principal, action, resource);' * 3
     scope = Scope.of("agent", two_services(), may_permit=True)
-    found = checks.run(text, engine.facts_of(text), scope)
+    read = [
+        (Place(text, Span(one.start, one.end), number), one)
+        for number, one in enumerate(engine.facts_of(text), 1)
+    ]
+    found = checks.run(text, read, scope)
     assert [one.statement for one in found] == [2, 3]

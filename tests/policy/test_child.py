@@ -22,6 +22,7 @@ from wicketd.policy.simulate import HypotheticalCall
 SCHEMA = two_services()
 SCOPE = Scope.of("agent", SCHEMA, may_permit=True)
 PERMIT = "permit (principal, action, resource);"
+CONDITIONED = "permit (principal, action, resource) when { context.time.hour > 8 };"
 CRASHING = (sys.executable, "-c", "import os; input(); os.abort()")
 SILENT = (sys.executable, "-c", "import time; time.sleep(600)")
 HALF = (sys.executable, "-c", "input(); print('{', end='', flush=True)")
@@ -36,7 +37,7 @@ async def live() -> AsyncIterator[PolicyChild]:
 
 
 async def test_it_checks_texts_under_a_schema(live: PolicyChild) -> None:
-    assert await live.check(SCHEMA.text, PERMIT, SCOPE) == []
+    assert await live.check(SCHEMA.text, CONDITIONED, SCOPE) == []
     found = await live.check(SCHEMA.text, "permit (principal);", SCOPE)
     assert [one.code for one in found] == ["syntax"]
 
@@ -94,7 +95,7 @@ async def test_it_is_started_again_after_a_crash(live: PolicyChild) -> None:
     assert live._process is not None
     live._process.kill()
     await live._process.wait()
-    assert await live.check(SCHEMA.text, PERMIT, SCOPE) == []
+    assert await live.check(SCHEMA.text, CONDITIONED, SCOPE) == []
 
 
 async def test_a_cancelled_question_does_not_answer_the_next() -> None:

@@ -1,19 +1,36 @@
 """Checks a policy text before it is saved (policy spec, 5.1).
 
 Counterpart of `policy.engine`, which parses and validates; runs in the policy child. Invariant:
-guard first, then each statement alone, since the engine reports the first error of a text only.
+guard first, then each statement alone, since the engine reports the first error of a text only; one
+broken statement hides no other.
 """
 
-from wicketd.domain.policies import Problem
-from wicketd.policy import checks, diagnose, engine, lexer
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+from wicketd.domain.policies import Problem, StatementFacts
+from wicketd.policy import checks, diagnose, engine, lexer, remarks
 from wicketd.policy.checks import Scope
 from wicketd.policy.diagnose import Place
 from wicketd.policy.engine import SchemaHandle
 from wicketd.policy.lexer import Span
 
+Read: TypeAlias = tuple[Place, StatementFacts]
+"""A statement that parses, with what it says."""
 
-def check(schema: SchemaHandle, text: str, scope: Scope) -> list[Problem]:
-    """What stands against saving a text, errors first, at most 100; without errors it compiles."""
+
+def check(
+    schema: SchemaHandle,
+    text: str,
+    scope: Scope,
+    validate: Callable[[str], list[str]] | None = None,
+) -> list[Problem]:
+    """What stands against saving a text, errors first, at most 100; without errors it compiles.
+
+    `validate`: `engine.validate` under that schema, where somebody remembers its answers.
+    """
     findings = lexer.guard(text)
     if findings:
         return diagnose.ordered([diagnose.of_finding(text, finding) for finding in findings])
@@ -22,21 +39,37 @@ def check(schema: SchemaHandle, text: str, scope: Scope) -> list[Problem]:
         message = "The policy has no statement. Write a permit or a forbid."
         return [diagnose.problem(text, "syntax", message, Span(0, len(text)))]
     places = [Place(text, span, number) for number, span in enumerate(spans, 1)]
-    broken = [problem for place in places for problem in _syntax(place)]
-    if broken:
-        return diagnose.ordered(broken)
-    ours = checks.run(text, engine.facts_of(text), scope)
+    found = [problem for place in places for problem in _syntax(place)]
+    broken = {one.statement for one in found}
+    read = [_read(place) for place in places if place.number not in broken]
+    ask = validate or (lambda statement: engine.validate(statement, schema))
+    return diagnose.ordered([*found, *_meaning(text, read, scope, ask)])
+
+
+def _meaning(
+    text: str, parsed: Sequence[Read], scope: Scope, ask: Callable[[str], list[str]]
+) -> list[Problem]:
+    """What stands against the statements that parse."""
+    ours = [*checks.run(text, parsed, scope), *remarks.run(parsed, scope)]
     mixed = {one.statement for one in ours if one.code == "mixed_types"}
     theirs = [
         problem
-        for place in places
-        for problem in diagnose.of_validation(place, engine.validate(place.source, schema))
+        for place, _ in parsed
+        for problem in diagnose.of_validation(place, ask(place.source), ask, scope.names)
         # The validator says of a mixed list only that its types differ; ours says what to do.
         if not (problem.code == "type_mismatch" and place.number in mixed)
     ]
-    return diagnose.ordered([*ours, *theirs])
+    return [*ours, *theirs]
+
+
+def _read(place: Place) -> Read:
+    (facts,) = engine.facts_of(place.source)
+    start, end = place.span.start, place.span.end
+    return place, replace(facts, start=start, end=end)
 
 
 def _syntax(place: Place) -> list[Problem]:
     message = engine.parse_error(place.source)
-    return [diagnose.of_syntax(place, message)] if message is not None else []
+    if message is None:
+        return []
+    return [diagnose.of_syntax(place, message, partial(engine.parse_error, is_part=True))]

@@ -4,7 +4,6 @@ Counterpart of `policy.checker`, which runs them behind the engine's own validat
 pure; each check reads statement facts and tokens, never the engine.
 """
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,8 +15,10 @@ from wicketd.domain.policies import Effect, Problem, StatementFacts
 from wicketd.policy import lexer
 from wicketd.policy.diagnose import Place, problem
 from wicketd.policy.entities import Uid
-from wicketd.policy.lexer import Span
-from wicketd.policy.schema import GROUP_ANY, CedarSchema
+from wicketd.policy.lexer import Path, Span
+from wicketd.policy.names import Names, TargetIds
+from wicketd.policy.nearest import nearest
+from wicketd.policy.schema import GROUP_ANY, CedarSchema, quote
 from wicketd.policy.slices import scoped_actions, uid_of
 
 MAX_MESSAGE: Final = 500
@@ -34,9 +35,15 @@ class Scope:
 
     ids: dict[str, tuple[str, ...]]
     may_permit: bool = True
+    names: Names | None = None
+    members: tuple[str, ...] | None = None
+    """Ids of the agent's members as principals; None: not known here."""
+    groups: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, agent_key: str, schema: CedarSchema, *, may_permit: bool) -> "Scope":
+    def of(
+        cls, agent_key: str, schema: CedarSchema, *, may_permit: bool, names: Names | None = None
+    ) -> "Scope":
         """`may_permit`: False for agent-wide records of an untrusted agent."""
         tools = tuple(shape.front_name for shape in schema.shapes.values())
         ids = {
@@ -44,16 +51,16 @@ class Scope:
             "Wicket::Service": schema.services,
             "Wicket::Tool": tools,
         }
-        return cls(ids, may_permit)
+        return cls(ids, may_permit, names)
 
 
-def run(text: str, facts: Sequence[StatementFacts], scope: Scope) -> list[Problem]:
-    """Every finding on a text that parses. `facts`: of its statements, in order."""
+def run(text: str, read: Sequence[tuple[Place, StatementFacts]], scope: Scope) -> list[Problem]:
+    """Every finding on the statements of a text that parse, in order."""
     found: list[Problem] = []
-    for number, one in enumerate(facts, 1):
-        place = Place(text, Span(one.start, one.end), number)
+    for place, one in read:
         found += _action_scope(place, one)
         found += _entities(place, scope)
+        found += _targets(place, scope)
         found += _annotations(place, one)
         if one.effect is Effect.PERMIT and not scope.may_permit:
             message = (
@@ -61,7 +68,7 @@ def run(text: str, facts: Sequence[StatementFacts], scope: Scope) -> list[Proble
                 "Put the permit into a record of the member."
             )
             found.append(problem(text, "permit_scope", message, place.span, place))
-    return found + list(_duplicates(text, facts))
+    return found + list(_duplicates(text, read))
 
 
 def _action_scope(place: Place, one: StatementFacts) -> Iterator[Problem]:
@@ -104,12 +111,69 @@ def _entities(place: Place, scope: Scope) -> Iterator[Problem]:
         known = scope.ids.get(path.type)
         if known is None or path.id in known:
             continue
-        near = difflib.get_close_matches(path.id, known, n=1)
-        fix = f'{path.type}::"{near[0]}"' if near else None
+        near = nearest(path.id, known)
+        fix = f"{path.type}::{quote(near[0])}" if near else None
         noun = path.type.removeprefix("Wicket::").lower()
         message = f"There is no {noun} {path.id!r} here, so this matches nothing. Name a live one."
         span = _shifted(place, Span(path.start, path.end))
         yield problem(place.text, "unknown_entity", message, span, place, fix)
+
+
+def _targets(place: Place, scope: Scope) -> Iterator[Problem]:
+    """Resources that no call ever has: ids of another form, tools whose calls have a target."""
+    if scope.names is None:
+        return
+    for path in lexer.paths(place.source):
+        rules = [one for one in scope.names.targets if one.type == path.type]
+        span = _shifted(place, Span(path.start, path.end))
+        if rules and not any(_can_be(one, path.id) for one in rules):
+            folded = next((one for one in rules if _can_be(one, path.id.lower())), None)
+            fix = f"{path.type}::{quote(path.id.lower())}" if folded else None
+            meant = f"Did you mean {path.id.lower()!r}?" if folded else "Write it as calls do."
+            message = f"No target of this type ever has the id {path.id!r}. {meant}"
+            yield problem(place.text, "bad_target_id", message, span, place, fix)
+    for at, clause in _tool_equalities(place):
+        tool = next(
+            (
+                one
+                for one in scope.names.tools
+                if one.needs_target and f"{one.service}__{one.name}" == at.id
+            ),
+            None,
+        )
+        if tool is not None:
+            wanted = f"{tool.namespace}::Action::{quote(tool.name)}"
+            message = (
+                f"Calls of {at.id} have a target as their resource, so this never matches. "
+                f"Compare the action instead, with {wanted}."
+            )
+            fix = f"action == {wanted}" if clause.is_condition else None
+            yield problem(place.text, "targeted_tool", message, clause.span, place, fix)
+
+
+def _can_be(rule: TargetIds, name: str) -> bool:
+    is_folded = rule.fold != "lower" or name == name.lower()
+    return is_folded and re.fullmatch(rule.pattern, name) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Equality:
+    """`resource == <tool>` in a text, and whether it stands in a condition."""
+
+    span: Span
+    is_condition: bool
+
+
+def _tool_equalities(place: Place) -> Iterator[tuple[Path, _Equality]]:
+    tokens = lexer.significant(place.source)
+    ends = {path.start: path for path in lexer.paths(place.source) if path.type == "Wicket::Tool"}
+    clauses = (one.start for one in tokens if one.text in {"when", "unless"})
+    conditions_start = next(clauses, len(place.source))
+    for variable, operator, first in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        path = ends.get(first.start)
+        if path is not None and variable.text == "resource" and operator.text == "==":
+            span = _shifted(place, Span(variable.start, path.end))
+            yield path, _Equality(span, variable.start > conditions_start)
 
 
 def _annotations(place: Place, one: StatementFacts) -> Iterator[Problem]:
@@ -146,15 +210,14 @@ def _annotation(place: Place, name: str) -> Span:
     return place.span
 
 
-def _duplicates(text: str, facts: Sequence[StatementFacts]) -> Iterator[Problem]:
-    ids = Counter(one.annotations["id"] for one in facts if "id" in one.annotations)
+def _duplicates(text: str, read: Sequence[tuple[Place, StatementFacts]]) -> Iterator[Problem]:
+    ids = Counter(one.annotations["id"] for _, one in read if "id" in one.annotations)
     seen: set[str] = set()
-    for number, one in enumerate(facts, 1):
+    for place, one in read:
         label = one.annotations.get("id")
         if label is None or ids[label] == 1:
             continue
         if label in seen:
-            place = Place(text, Span(one.start, one.end), number)
             message = f"The @id {label!r} stands twice in this record. Rename one of them."
             yield problem(text, "duplicate_id", message, _annotation(place, "id"), place)
         seen.add(label)

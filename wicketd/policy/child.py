@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -37,6 +38,8 @@ MODULE: Final = "wicketd.policy.child"
 _LINE_LIMIT: Final = 64 * 1024 * 1024
 _SCHEMAS: Final = 8
 _SETUPS: Final = 4
+_STATEMENTS: Final = 1_024
+"""Whose validation is remembered: an editor checks the same text again and again."""
 _CRASHED: Final = (
     "The policy checker stopped on this text and was started again. "
     "Simplify the text, or try once more."
@@ -51,8 +54,7 @@ class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
     op: str
     text: str
     schema: str = ""
-    ids: dict[str, tuple[str, ...]] = {}
-    may_permit: bool = True
+    scope: Scope = Scope({})
     setup: msgspec.Raw = msgspec.Raw(b"")
     call: msgspec.Raw = msgspec.Raw(b"")
     rows: msgspec.Raw = msgspec.Raw(b"[]")
@@ -113,7 +115,7 @@ class PolicyChild:
 
     async def check(self, schema_text: str, text: str, scope: Scope) -> list[Problem]:
         """Problems of a text under a schema; `checker_crashed` if the check did not end well."""
-        ask = _Ask("check", text, schema_text, scope.ids, scope.may_permit)
+        ask = _Ask("check", text, schema_text, scope)
         try:
             return await self._ask(ask, list[Problem])
         except Crashed as error:
@@ -249,6 +251,7 @@ class Worker:
         self._schemas: Lru[str, SchemaHandle] = Lru(_SCHEMAS)
         self._setups: Lru[bytes, tuple[Setup, list[Snapshot]]] = Lru(_SETUPS)
         self._replayer: Replayer | None = None
+        self._messages: Lru[tuple[bytes, str], list[str]] = Lru(_STATEMENTS)
 
     def answer(self, line: bytes) -> bytes:
         """The answer to one line, without its line end."""
@@ -262,8 +265,7 @@ class Worker:
 
     def _result(self, ask: _Ask) -> object:
         if ask.op == "check":
-            schema = self._schemas.get(ask.schema, lambda: engine.parse_schema(ask.schema))
-            return checker.check(schema, ask.text, Scope(ask.ids, ask.may_permit))
+            return self._check(ask)
         if ask.op == "format":
             return engine.format_text(ask.text)
         if ask.op == "simulate":
@@ -273,6 +275,17 @@ class Worker:
         if ask.op in {"replay", "rows", "lists"}:
             return self._replay(ask)
         return engine.facts_of(ask.text)
+
+    def _check(self, ask: _Ask) -> object:
+        """A check that asks the validator about no statement twice under one schema."""
+        schema = self._schemas.get(ask.schema, lambda: engine.parse_schema(ask.schema))
+        digest = hashlib.sha256(ask.schema.encode()).digest()
+
+        def validate(statement: str) -> list[str]:
+            make = partial(engine.validate, statement, schema)
+            return self._messages.get((digest, statement), make)
+
+        return checker.check(schema, ask.text, ask.scope, validate)
 
     def _replay(self, ask: _Ask) -> object:
         if ask.op == "replay":

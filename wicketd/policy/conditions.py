@@ -51,6 +51,15 @@ def parts(statement: str) -> list[Part]:
     return [*found, *_clauses(statement, rest)]
 
 
+def operands(parts: Sequence[Part]) -> Iterator[Part]:
+    """The scopes and the boolean leaves, in the order in which they stand."""
+    for part in parts:
+        if part.children:
+            yield from operands(part.children)
+        else:
+            yield part
+
+
 def reads(text: str) -> list[tuple[str, ...]]:
     """The variables that an expression reads, each as its path: `("context", "input", "path")`.
 

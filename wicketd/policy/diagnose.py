@@ -1,7 +1,8 @@
 """Turns findings of the guard and messages of the engine into problems with positions.
 
-Counterpart of `policy.checker`. Invariant: pure; where a message names nothing that stands once in
-the statement, the whole statement is marked and said to be approximate.
+Counterpart of `policy.checker`; `bisection` and `masking` find the place, `hints` the fix.
+Invariant: pure but for what it is handed to ask the engine with; a place that only may be right is
+said to be approximate.
 """
 
 import re
@@ -10,8 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from wicketd.domain.policies import Problem
-from wicketd.policy import lexer
-from wicketd.policy.lexer import Finding, Span, Token
+from wicketd.policy import bisection, hints, lexer, masking
+from wicketd.policy.bisection import Located
+from wicketd.policy.lexer import Finding, Span
+from wicketd.policy.names import Names
 
 MAX_PROBLEMS: Final = 100
 
@@ -37,7 +40,7 @@ _NEXT_STEPS: Final = {
     "type_mismatch": "These types do not go together. Compare values of one type.",
     "syntax": "The statement cannot be read. Correct it at the marked place.",
 }
-_QUOTED: Final = re.compile(r"`([^`]*)`")
+_METHOD: Final = "not a valid method"
 _PREFIX: Final = re.compile(r"^(for policy `policy\d+`, |Policy parse error: )")
 
 
@@ -75,24 +78,26 @@ def problem(
     return Problem("error", code, message, None, span.start, span.end, line, col, number, fix=fix)
 
 
-def of_syntax(place: Place, message: str) -> Problem:
-    """A parser's message on one statement, at a broken token if there is one."""
-    tokens = lexer.significant(place.source)
-    broken = next((token for token in tokens if token.kind in {"bad", "openstring"}), None)
-    code = "call_shape" if "not a valid" in message else "syntax"
-    span = Span(broken.start, broken.end) if broken else _named(tokens, message)
-    return _placed(place, code, message, span)
+def of_syntax(place: Place, message: str, probe: bisection.Probe) -> Problem:
+    """A parser's message on one statement, at the place that asking the parser finds."""
+    found = bisection.locate(place.source, message, probe)
+    code = "call_shape" if "not a valid function" in message or _METHOD in message else "syntax"
+    return _placed(place, code, message, found)
 
 
-def of_validation(place: Place, messages: Sequence[str]) -> list[Problem]:
+def of_validation(
+    place: Place, messages: Sequence[str], ask: masking.Validate, names: Names | None = None
+) -> list[Problem]:
     """A validator's messages on one statement; those that many actions share become one."""
-    tokens = lexer.significant(place.source)
-    found: dict[tuple[str, int, int], Problem] = {}
+    alike: dict[str, list[str]] = {}
     for message in messages:
-        code = code_of(message)
-        one = _placed(place, code, message, _named(tokens, message))
-        key = (code, one.start, one.end)
-        found.setdefault(key, one)
+        alike.setdefault(masking.general(message), []).append(message)
+    found: dict[tuple[str, int, int], Problem] = {}
+    for same in alike.values():
+        code, spot = code_of(same[0]), masking.locate(place.source, same[0], messages, ask)
+        spot, near = hints.hint(place.source, code, same, spot, names)
+        one = _placed(place, code, same[0], spot, near, len(same))
+        found.setdefault((code, one.start, one.end), one)
     named = {"unknown_action", "unknown_type"}
     if any(code in named for code, _, _ in found):
         # A head that names nothing applies to nothing: one cause, one problem.
@@ -114,50 +119,24 @@ def ordered(problems: Sequence[Problem]) -> list[Problem]:
     return by_place[:MAX_PROBLEMS]
 
 
-def _placed(place: Place, code: str, message: str, span: Span | None) -> Problem:
-    start = place.span.start + (span.start if span else 0)
-    end = place.span.start + span.end if span else place.span.end
+def _placed(
+    place: Place, code: str, message: str, spot: Located, near: str | None = None, tools: int = 1
+) -> Problem:
+    start, end = place.span.start + spot.span.start, place.span.start + spot.span.end
     line, col = lexer.line_col(place.text, start)
-    said = _PREFIX.sub("", message)
-    text = f"{said[:1].upper()}{said[1:]}. {_NEXT_STEPS[code]}"
+    said = masking.general(message) if tools > 1 else _PREFIX.sub("", message)
+    more = f" for {tools} actions" if tools > 1 else ""
+    meant = f"Did you mean {near}?" if near else _NEXT_STEPS[code]
     return Problem(
         severity="error",
         code=code,
-        message=text,
+        message=f"{said[:1].upper()}{said[1:]}{more}. {meant}",
         engine_message=message,
         start=start,
         end=end,
         line=line,
         col=col,
         statement=place.number,
-        approximate=span is None,
+        approximate=spot.approximate,
+        fix=spot.fix,
     )
-
-
-def _named(tokens: Sequence[Token], message: str) -> Span | None:
-    """The one place in the statement that a quoted part of the message can mean."""
-    for quoted in _QUOTED.findall(_PREFIX.sub("", message)):
-        wanted = [token.text for token in lexer.significant(quoted)]
-        spans = _occurrences(tokens, wanted)
-        if len(spans) == 1:
-            return spans[0]
-    return None
-
-
-def _occurrences(tokens: Sequence[Token], wanted: Sequence[str]) -> list[Span]:
-    """Where these tokens stand in a row; an attribute may stand as a string too."""
-    size = len(wanted)
-    if not size:
-        return []
-    texts = [_plain(token.text) for token in tokens]
-    plain = [_plain(text) for text in wanted]
-    return [
-        Span(tokens[at].start, tokens[at + size - 1].end)
-        for at in range(len(texts) - size + 1)
-        if texts[at : at + size] == plain
-    ]
-
-
-def _plain(text: str) -> str:
-    is_string = len(text) > 1 and text[0] == text[-1] == '"'
-    return lexer.unquote(text) if is_string else text

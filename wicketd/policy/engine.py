@@ -18,16 +18,9 @@ import msgspec
 
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.ids import PolicyRevision
-from wicketd.domain.json import Json
+from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.members import Member
-from wicketd.domain.policies import (
-    Decision,
-    Mode,
-    PolicyVersion,
-    Reason,
-    Shadow,
-    StatementFacts,
-)
+from wicketd.domain.policies import Decision, PolicyVersion, Reason, Shadow, StatementFacts
 from wicketd.policy import decisions, entities, jsonform, lexer, slices
 from wicketd.policy.decisions import PolicyRequest, Probed, Question, Stamp, Verdict
 from wicketd.policy.encode import EncodeRefusal
@@ -144,12 +137,8 @@ def compile_set(
         statements=slices.few(statements),
         subjects={key: entities.tool_subject(one) for key, one in schema.shapes.items()},
         names=frozenset[str]().union(*(lexer.names(record.text) for record in live)),
-        members=frozenset(
-            record.scope_member_id
-            for record in live
-            if record.scope_member_id is not None and record.mode is Mode.ENFORCE
-        ),
-        has_shadow=any(record.mode is Mode.SHADOW for record in live),
+        members=slices.enforced_members(live),
+        has_shadow=slices.any_shadow(live),
     )
 
 
@@ -199,14 +188,25 @@ def validate(text: str, schema: SchemaHandle) -> list[str]:
     return [error.error for error in found.errors]
 
 
-def parse_error(text: str) -> str | None:
-    """What the parser says against a guarded text, None if it parses."""
-    _guarded(text)
+def parse_error(text: str, *, is_part: bool = False) -> str | None:
+    """What the parser says, None if it parses. `is_part`: of a text that passed the guard."""
+    if not is_part:
+        _guarded(text)
     try:
         cedarpy.PolicySet.from_str(text, release_gil=True)
     except ValueError as error:
         return str(error)
     return None
+
+
+def residual(text: str, action: Uid, known: Json, schema: SchemaHandle) -> JsonObject | None:
+    """What is left of one statement where only the action is known; None if it holds as it is.
+
+    `known`: the action's entities. Experimental upstream: no call is decided by it.
+    """
+    entities_text, asked = msgspec.json.encode(known).decode(), {"action": canonical(action)}
+    found = cedarpy.is_authorized_partial(asked, _parsed(text), entities_text, schema)
+    return None if "policy0" in found.diagnostics.reasons else found.residuals.get("policy0", {})
 
 
 def format_text(text: str) -> str:
@@ -370,7 +370,7 @@ def _shadow(
         return None
     try:
         part = _slice(snapshot, question, shadow=True)
-        if all(one.ref.mode is Mode.ENFORCE for one in part.statements.values()):
+        if not slices.any_shadow(one.ref for one in part.statements.values()):
             return None
         return decisions.compare(verdict, _ask(snapshot, question, handle, part))
     except (KeyboardInterrupt, SystemExit):

@@ -58,6 +58,20 @@ def live(records: Iterable[PolicyVersion]) -> list[PolicyVersion]:
     return found
 
 
+def enforced_members(records: Iterable[PolicyVersion]) -> frozenset[str]:
+    """Ids of the members with an enforced record of their own."""
+    return frozenset(
+        one.scope_member_id
+        for one in records
+        if one.scope_member_id is not None and one.mode is Mode.ENFORCE
+    )
+
+
+def any_shadow(records: Iterable[PolicyVersion | Determining]) -> bool:
+    """Whether one of them is only watched."""
+    return any(one.mode is Mode.SHADOW for one in records)
+
+
 def few(statements: Sequence[Statement]) -> tuple[Statement, ...]:
     """The statements of a set, if an agent may have so many.
 

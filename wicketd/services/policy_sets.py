@@ -22,6 +22,7 @@ from wicketd.policy import engine, lexer
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import Snapshot
 from wicketd.policy.entities import Uid
+from wicketd.policy.names import tree
 from wicketd.policy.projections import Projected
 from wicketd.policy.schema import render
 from wicketd.policy.stack import BigStack
@@ -254,7 +255,11 @@ class PolicySets:
             return [_problem(text, finding) for finding in findings]
         schema = render(list(now.views.values()))
         may_permit = scope is not None or now.agent.trust is Trust.TRUSTED
-        asked = Scope.of(now.agent.key, schema, may_permit=may_permit)
+        names = tree(schema, list(now.views.values()))
+        asked = Scope.of(now.agent.key, schema, may_permit=may_permit, names=names)
+        everyone = await self._desk.db.all(members.of_agent(now.agent.id))
+        groups = tuple(sorted({group for one in everyone for group in one.groups}))
+        asked = replace(asked, members=tuple(one.principal for one in everyone), groups=groups)
         return await self._tools.checker.check(schema.text, text, asked)
 
     async def require_valid(self, now: SetNow, text: str, scope: MemberId | None) -> None:
