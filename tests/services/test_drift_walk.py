@@ -21,7 +21,7 @@ from wicketd.domain.policies import Reason
 
 POLICIES = {
     "no-secret": (
-        'forbid (principal, action in OpenMCP::Action::"any", resource) '
+        'forbid (principal, action == OpenMCP::Action::"look", resource) '
         'when { context.input has text && context.input.text like "*secret*" };'
     ),
     "no-writing": 'forbid (principal, action in Wicket::Action::"write", resource);',
