@@ -399,4 +399,5 @@ def _ports(
         clock=system.clock,
         ids=system.ids,
         portal=connect_page(config.url),
+        sealer=rooms.sealer,
     )

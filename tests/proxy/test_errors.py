@@ -85,6 +85,7 @@ ROWS: dict[RefusalKind, tuple[int, int, int, int, str]] = {
         "Invalid params: params/name must be a number with at most 4 decimals",
     ),
     K.CURSOR: (200, 400, -32602, -32602, "Invalid cursor"),
+    K.STATE: (200, 400, -32602, -32602, "Invalid or expired requestState"),
     K.METHOD: (200, 404, -32601, -32601, "Method not found"),
     K.TOOL_NAME: (400, 400, -32602, -32602, "Tool name must be service__tool"),
     K.UNKNOWN_SERVICE: (200, 200, -32601, -32602, "Unknown service: x"),

@@ -198,6 +198,12 @@ class ScriptedPorts:
     def mirrored_schema(self, call: Call) -> JsonObject | None:
         return None
 
+    def open_state(self, caller: Caller, sealed: bytes) -> bytes | None:
+        return sealed
+
+    def seal_state(self, caller: Caller, content: bytes) -> bytes:
+        return content
+
     def decide(self, call: Call) -> Decision | Refusal:
         return _allow()
 

@@ -175,6 +175,12 @@ class Ports:
         self._note("mirrored_schema", call)
         return self._script.schema
 
+    def open_state(self, caller: Caller, sealed: bytes) -> bytes | None:
+        return None if sealed == b"foreign" else sealed
+
+    def seal_state(self, caller: Caller, content: bytes) -> bytes:
+        return content
+
     def decide(self, call: Call) -> Decision | Refusal:
         self._note("decide", (call, self._script.decision, digest(call)))
         if self._script.decision == "refuse":

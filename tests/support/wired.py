@@ -147,6 +147,7 @@ async def open_wired(directory: Path, *, portal: str | None = None) -> AsyncIter
             clock=state.clock,
             ids=state.desk.ids,
             portal=lambda _caller, _service: portal,
+            sealer=state.sealer,
         )
         desk, _, _ = make_desk(ScriptedLists(), FrontClock(), tasks)
         yield Wired(calling, server, upstream, ports, desk, RecordingFront())

@@ -93,6 +93,13 @@ class Call:
     parent_call_id: CallId | None = None
     bytes_in: int = 0
     subject: Subject = Subject.TOOL
+    capabilities: JsonObject = field(default_factory=dict)
+    """What a modern client declared with this request."""
+    inputs: JsonObject | None = None
+    """Its answers to what the upstream asked in the round before."""
+    upstream_state: str | None = None
+    round: int = 0
+    """How often the upstream has asked already."""
 
     @property
     def front_name(self) -> str:
@@ -153,6 +160,7 @@ class RefusalKind(StrEnum):
     RESOURCE = "resource_not_found"
     ID_IN_FLIGHT = "id_in_flight"
     UNKNOWN_EVENT = "unknown_event"
+    STATE = "invalid_request_state"
 
 
 @dataclass(frozen=True, slots=True)

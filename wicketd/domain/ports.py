@@ -221,6 +221,12 @@ class CallPorts(Protocol):
     def mirrored_schema(self, call: Call) -> JsonObject | None:
         """The inputSchema of a tool in the member's list that mirrors arguments in headers, M10."""
 
+    def open_state(self, caller: Caller, sealed: bytes) -> bytes | None:
+        """What `seal_state` took from the same member of the same agent; else None."""
+
+    def seal_state(self, caller: Caller, content: bytes) -> bytes:
+        """Makes a round of a call unreadable and unchangeable for everybody outside."""
+
     def decide(self, call: Call) -> Decision | Refusal:
         """Decides in memory; an exception inside is a denial.
 

@@ -72,9 +72,9 @@ def _how_answered(answer: Message, session: Session | None) -> How | None:
         return None
     if not isinstance(answer.result, dict):
         return How.FINAL
-    # Nothing was declared that could ask for input or start a task.
-    is_complete = answer.result.get("resultType", "complete") == "complete"
-    return None if session is not None or is_complete else How.FINAL
+    # Whether it may ask is checked where its call is known; a task was never declared.
+    is_known = answer.result.get("resultType", "complete") in ("complete", "input_required")
+    return None if session is not None or is_known else How.FINAL
 
 
 def _answer(heard: Heard, message: Message, upstream_ms: int) -> Answer:

@@ -27,7 +27,7 @@ from wicketd.domain.calls import (
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import CallId
 from wicketd.domain.ports import CallPorts, Front
-from wicketd.proxy import era, headers, jsonrpc, names, results, rewrites
+from wicketd.proxy import era, headers, jsonrpc, names, relaying, results, rewrites, sealed
 from wicketd.proxy.errors import RequestErrors, relayed, render
 from wicketd.proxy.methods import PolicyAction
 from wicketd.proxy.routed import Routed, as_object
@@ -107,6 +107,9 @@ async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refu
     call = _call(asked, ports)
     if isinstance(call, Refusal):
         return await ports.refuse(asked.caller, call, None, asked.routed.name or None)
+    call = _continued(call, asked.routed.request_state, ports)
+    if isinstance(call, Refusal):
+        return call
     unequal = _unequal_headers(call, ports)
     if unequal is not None:
         return unequal
@@ -123,7 +126,7 @@ async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refu
         return withheld
     if isinstance(answer, Failure):
         return replace(answer.refusal, call_id=stored.id)
-    return _reply(answer, stored)
+    return _reply(answer, stored, ports)
 
 
 async def _forwarded(
@@ -182,6 +185,8 @@ def _call(asked: Asked, ports: CallPorts) -> Call | Refusal:
         client_version=standing.client_version,
         bytes_in=len(asked.request.body),
         subject=_subject(routed),
+        capabilities=routed.capabilities,
+        inputs=routed.inputs,
     )
 
 
@@ -275,10 +280,33 @@ def _outcome(call: Call, answer: Answer | Failure, credential: Credential | None
     )
 
 
-def _reply(answer: Answer, call: Call) -> Reply:
+def _continued(call: Call, state: str | None, ports: CallPorts) -> Call | Refusal:
+    """A retry is a new call, decided anew; only its state says what it continues."""
+    if state is None:
+        return call
+    sealed_bytes = sealed.sealed_in(state)
+    opened = None if sealed_bytes is None else ports.open_state(call.caller, sealed_bytes)
+    found = None if opened is None else sealed.read(opened, call)
+    if found is None:
+        return Refusal(RefusalKind.STATE)
+    inputs = {key: value for key, value in (call.inputs or {}).items() if key in found.keys}
+    return replace(
+        call,
+        parent_call_id=found.call_id,
+        inputs=inputs,
+        upstream_state=found.state,
+        round=found.number,
+    )
+
+
+def _reply(answer: Answer, call: Call, ports: CallPorts) -> Reply:
     if answer.result is None:
         status, error = relayed(rewrites.error(answer.error or {}, call), call.era)
         return Reply(status, jsonrpc.encode(jsonrpc.failure(call.front_id, error)))
+    if relaying.is_input_required(answer.result) and call.era is Era.MODERN:
+        state = ports.seal_state(call.caller, sealed.written(call, answer.result, ports.now_ms()))
+        asked = results.finish(relaying.asking(answer.result, sealed.token(state)), call.era)
+        return Reply(200, jsonrpc.encode(jsonrpc.success(call.front_id, asked)))
     is_read = call.method == "resources/read"
     ttl_ms = results.ttl_of(answer.result) if is_read else None
     result = results.finish(rewrites.result(answer.result, call), call.era, ttl_ms)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
-from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
+from wicketd.domain.calls import Answer, Call, Era, Failure, RefusalKind
 from wicketd.domain.catalogue import Connector, HttpTransport, Listing, Tool, UpstreamEra
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
@@ -19,7 +19,7 @@ from wicketd.domain.ids import AgentId, MemberId
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Clock, Front, Spawn
 from wicketd.net.client import Guard, GuardedClient
-from wicketd.proxy import failures, listed, outbound
+from wicketd.proxy import failures, listed, outbound, relaying
 from wicketd.proxy.eras import Eras, ServicePlace, VerdictStore
 from wicketd.proxy.errors import METHOD_NOT_FOUND
 from wicketd.proxy.exchange import Exchanges
@@ -33,6 +33,7 @@ from wicketd.proxy.upstream_events import EraExpired
 
 LIST_DEADLINE_S: Final = 30.0
 """Late answers are worth waiting for: who shows a list has a shorter deadline of its own."""
+ROUNDS_MAX: Final = 10
 _IDLE_S: Final = 30 * 60
 _SWEEP_S: Final = 60
 _PARAMS_KEPT: Final = 4096
@@ -84,6 +85,7 @@ class UpstreamClient:
             return failures.of_error(call.service, error, connector.limits.timeout_s)
         caller = call.caller
         lane = self._lane(caller.agent.id, caller.member.id, connector)
+        capabilities = relaying.declared(call.capabilities, connector.relay)
         wanted = Wanted(
             id=lane.next_id(),
             method=call.method,
@@ -91,13 +93,15 @@ class UpstreamClient:
             name=call.name if METHODS[call.method].name_param is not None else None,
             param_headers=self._mirrored(tool, call.arguments),
             log_level=call.log_level if "logging" in connector.relay else None,
+            capabilities=capabilities,
+            retry=outbound.call_retry(call) if relaying.INPUTS & set(connector.relay) else {},
         )
         job = Job(wanted, route, credential, front, began_s)
         if self._recheck is not None and tool is not None:
             job.relist = lambda: self._rebuild(call, job)
         outcome = await self._runner.run(lane, job)
         if isinstance(outcome, Answer):
-            return outcome
+            return _checked(outcome, call, capabilities)
         return replace(outcome, upstream_ms=int((self._clock.monotonic_s() - began_s) * 1000))
 
     async def list_tools(
@@ -268,6 +272,17 @@ class UpstreamClient:
         if outcome.error is not None:
             raise Malformed(f"{route.connector.name} refused {asked[0]}.")
         return outcome
+
+
+def _checked(answer: Answer, call: Call, capabilities: JsonObject) -> Answer | Failure:
+    """A question of a modern upstream passes if it was declared, and not for ever."""
+    result = answer.result
+    if result is None or not relaying.is_input_required(result):
+        return answer
+    # a legacy client has no words for it: the loop that asks it is not there yet
+    if call.era is Era.LEGACY or not relaying.may_pass(result, capabilities):
+        return failures.invalid(call.service, status=answer.status)
+    return answer if call.round < ROUNDS_MAX else failures.timed_out(call.service, ROUNDS_MAX)
 
 
 def _usable(page: list[Json], era: UpstreamEra | None, listing: Listing) -> list[JsonObject]:

@@ -130,6 +130,7 @@ TABLE: Final[Mapping[RefusalKind, Row]] = MappingProxyType(
             200, INVALID_PARAMS, "Invalid params: {field} must be {expected}", modern_status=400
         ),
         _K.CURSOR: Row(200, INVALID_PARAMS, "Invalid cursor", modern_status=400),
+        _K.STATE: Row(200, INVALID_PARAMS, "Invalid or expired requestState", modern_status=400),
         _K.METHOD: Row(200, METHOD_NOT_FOUND, "Method not found", modern_status=404),
         _K.TOOL_NAME: _of_call(INVALID_PARAMS, "Tool name must be service__tool", status=400),
         # A modern -32601 would mean "no such method".

@@ -70,10 +70,11 @@ _MODERN: Final = frozenset({Era.MODERN})
 _SERVER: Final = Direction.TO_SERVER
 _CLIENT: Final = Direction.TO_CLIENT
 
+_RETRY: Final = (optional("inputResponses", Shape.ANSWERS), optional("requestState", Shape.STRING))
 _URI: Final = (required("uri", Shape.STRING),)
 _CURSOR: Final = (optional("cursor", Shape.STRING),)
-_CALL: Final = (required("name", Shape.STRING), optional("arguments", Shape.OBJECT))
-_PROMPT: Final = (required("name", Shape.STRING), optional("arguments", Shape.STRINGS))
+_CALL: Final = (required("name", Shape.STRING), optional("arguments", Shape.OBJECT), *_RETRY)
+_PROMPT: Final = (required("name", Shape.STRING), optional("arguments", Shape.STRINGS), *_RETRY)
 _COMPLETE: Final = (
     required("ref/type", Shape.STRING),
     required("argument/name", Shape.STRING),
@@ -104,7 +105,7 @@ _ROWS: Final = (
     ),
     Method("resources/list", _ANY, _SERVER, is_filtered=True, params=_CURSOR),
     Method("resources/templates/list", _ANY, _SERVER, is_filtered=True, params=_CURSOR),
-    Method("resources/read", _ANY, _SERVER, _READ, name_param="uri", params=_URI),
+    Method("resources/read", _ANY, _SERVER, _READ, name_param="uri", params=(*_URI, *_RETRY)),
     Method("resources/subscribe", _LEGACY, _SERVER, _READ, params=_URI),
     Method("resources/unsubscribe", _LEGACY, _SERVER, params=_URI),
     Method("completion/complete", _ANY, _SERVER, PolicyAction.BY_REFERENCE, params=_COMPLETE),

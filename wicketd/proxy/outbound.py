@@ -43,6 +43,10 @@ class Wanted:
     name: str | None = None
     param_headers: Mapping[str, str] = field(default_factory=dict)
     log_level: str | None = None
+    capabilities: JsonObject = field(default_factory=dict)
+    """What a modern upstream may ask for."""
+    retry: JsonObject = field(default_factory=dict)
+    """To a modern upstream only: the answers to what it asked, and its state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,13 @@ def call_params(call: Call) -> JsonObject:
     if call.subject is Subject.RESOURCE:
         return {"uri": call.name}
     return {"name": call.name, "arguments": call.arguments}
+
+
+def call_retry(call: Call) -> JsonObject:
+    """What continues a call that the upstream answered with questions."""
+    state, inputs = call.upstream_state, call.inputs
+    retry: JsonObject = {} if inputs is None else {"inputResponses": inputs}
+    return retry if state is None else {**retry, "requestState": state}
 
 
 def request(wanted: Wanted, session: Session | None, credential: Mapping[str, str]) -> Outgoing:
@@ -121,7 +132,7 @@ def _modern(wanted: Wanted, credential: Mapping[str, str]) -> Outgoing:
     meta: JsonObject = {
         f"{_META}protocolVersion": version,
         f"{_META}clientInfo": dict(CLIENT_INFO),
-        f"{_META}clientCapabilities": {},
+        f"{_META}clientCapabilities": wanted.capabilities,
         "progressToken": wanted.id,
     }
     if wanted.log_level is not None:
@@ -135,8 +146,8 @@ def _modern(wanted: Wanted, credential: Mapping[str, str]) -> Outgoing:
     }
     if wanted.name is not None:
         headers["Mcp-Name"] = encode_value(wanted.name)
-    body = _body(wanted.id, wanted.method, {**wanted.params, "_meta": meta})
-    return Outgoing(headers, body, wanted.id)
+    params: JsonObject = {**wanted.params, **wanted.retry, "_meta": meta}
+    return Outgoing(headers, _body(wanted.id, wanted.method, params), wanted.id)
 
 
 def _legacy_headers(session: Session, credential: Mapping[str, str]) -> dict[str, str]:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+import msgspec
+
 from wicketd.domain.calls import Refusal, RefusalKind
 from wicketd.domain.json import Json, JsonObject
 
@@ -25,6 +27,8 @@ LOG_LEVELS: Final = (
     "emergency",
 )
 MAX_SUBSCRIPTIONS: Final = 256
+MAX_ANSWERS: Final = 32
+MAX_ANSWER_BYTES: Final = 64 * 1024
 
 
 class Shape(StrEnum):
@@ -35,6 +39,7 @@ class Shape(StrEnum):
     STRINGS = "an object of strings"
     LEVEL = "one of the eight log levels"
     URIS = "a list of at most 256 URIs"
+    ANSWERS = "an object of at most 32 objects and 64 KiB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,13 @@ def _is_uris(value: Json) -> bool:
     )
 
 
+def _is_answers(value: Json) -> bool:
+    if not isinstance(value, dict) or len(value) > MAX_ANSWERS:
+        return False
+    is_whole = all(isinstance(item, dict) for item in value.values())
+    return is_whole and len(msgspec.json.encode(value)) <= MAX_ANSWER_BYTES
+
+
 _FITS: Final[Mapping[Shape, Callable[[Json], bool]]] = MappingProxyType(
     {
         Shape.STRING: lambda value: isinstance(value, str),
@@ -94,5 +106,6 @@ _FITS: Final[Mapping[Shape, Callable[[Json], bool]]] = MappingProxyType(
         Shape.STRINGS: _is_strings,
         Shape.LEVEL: lambda value: value in LOG_LEVELS,
         Shape.URIS: _is_uris,
+        Shape.ANSWERS: _is_answers,
     }
 )

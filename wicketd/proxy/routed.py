@@ -88,6 +88,24 @@ class Routed:
         return token if is_token and isinstance(token, int | str) else None
 
     @property
+    def capabilities(self) -> JsonObject:
+        """Modern: what the client declares with this request."""
+        is_modern = self.era is Era.MODERN
+        return as_object(self.meta.get(META_CAPABILITIES)) if is_modern else {}
+
+    @property
+    def inputs(self) -> JsonObject | None:
+        """Modern: the client's answers to what a server asked."""
+        answers = self.params.get("inputResponses") if self.era is Era.MODERN else None
+        return answers if isinstance(answers, dict) else None
+
+    @property
+    def request_state(self) -> str | None:
+        """Modern: the state that came with those questions."""
+        state = self.params.get("requestState") if self.era is Era.MODERN else None
+        return state if isinstance(state, str) else None
+
+    @property
     def log_level(self) -> str | None:
         """Modern: the least severe level this request wants (M12)."""
         level = self.meta.get(META_LOG_LEVEL) if self.era is Era.MODERN else None

@@ -24,6 +24,7 @@ _COUNTED: Final = (
     "oauth-flow",
     "outer-wrap",
     "pending-token",
+    "request-state",
     "totp",
 )
 _KEPT: Final = 32

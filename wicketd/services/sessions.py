@@ -84,12 +84,14 @@ class ToolSessions:
 
     def count(self, session: ToolSession, call: Call, decision: Decision) -> None:
         """Adds one decided call; synchronous, so that the next decision already sees it."""
-        self._add(session, call, decision, 1)
+        if not _continues(call, decision):
+            self._add(session, call, decision, 1)
         session.last_activity_at = call.at_ms
 
     def uncount(self, session: ToolSession, call: Call, decision: Decision) -> None:
         """Takes a counted call back: its intent did not become durable, so it was refused."""
-        self._add(session, call, decision, -1)
+        if not _continues(call, decision):
+            self._add(session, call, decision, -1)
 
     def persist(self, tx: Tx, session: ToolSession, call: Call, decision: Decision) -> None:
         """Writes what `count` added, inside the transaction of the call's audit row."""
@@ -101,6 +103,8 @@ class ToolSessions:
                 self._journal.append(tx, _started(session))
         if session.id in self._moved:
             tx.run(rows.set_mac(session.id, session.external_mac))
+        if _continues(call, decision):
+            return
         denied = int(decision.reason in COUNTED_DENIALS)
         tx.fold(("session", session.id), (1, denied), rows.fold_session(call.at_ms))
         for kind, name in _counted(call, decision):
@@ -277,6 +281,11 @@ def _identity(call: Call, candidate: SessionCandidate) -> bytes:
     caller = call.caller
     parts = (caller.member.id, caller.key_id, candidate.source, candidate.value)
     return "\0".join(parts).encode()
+
+
+def _continues(call: Call, decision: Decision) -> bool:
+    """Whether it is an allowed further round: the root call has been counted (protocol spec, 5)."""
+    return call.parent_call_id is not None and decision.allow
 
 
 def _counted(call: Call, decision: Decision) -> list[tuple[str, str]]:

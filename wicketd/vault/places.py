@@ -96,6 +96,11 @@ def totp_aad(account_id: str) -> Aad:
     return Aad("accounts", "totp_ct", account_id)
 
 
+def state_aad(agent_id: str, member_id: str) -> Aad:
+    """Of the `requestState` that a client keeps."""
+    return Aad("request_state", "ct", agent_id, member_id)
+
+
 def arguments_aad(call_id: str, agent_id: str, member_id: str) -> Aad:
     """Of `audit_args.ct`."""
     return Aad("audit_args", "ct", call_id, agent_id, member_id)

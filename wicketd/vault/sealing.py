@@ -271,6 +271,20 @@ class Sealer:
         aad = places.totp_aad(account_id)
         return Secret(self._open_server(Layer.SERVER, "totp", aad, ciphertext))
 
+    def seal_state(self, agent_id: str, member_id: str, content: bytes) -> bytes:
+        """Seals a round of a call for the client to keep (protocol spec, section 5)."""
+        aad = places.state_aad(agent_id, member_id)
+        return self._server(Layer.SERVER, "request-state", aad, content)
+
+    def open_state(self, agent_id: str, member_id: str, ciphertext: bytes) -> bytes:
+        """Opens a round of a call.
+
+        Raises:
+            DecryptFailed: another member's, altered, or no envelope at all.
+        """
+        aad = places.state_aad(agent_id, member_id)
+        return self._open_server(Layer.SERVER, "request-state", aad, ciphertext)
+
     def digest(self, label: str, data: bytes) -> bytes:
         """HMAC-SHA256 under the active kid's subkey `label`."""
         return hmac.digest(self._keyring.subkey(self._keyring.active, label), data, "sha256")
