@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from wicketd.admin import mapping
+from wicketd.admin import mapping, names_mapping
 from wicketd.admin.paging import page
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import policies as wire
@@ -14,7 +14,8 @@ from wicketd.domain.policies import Mode
 async def schema(uses: UseCases, ask: Ask[AgentRef]) -> wire.Schema:
     """The agent's Cedar schema."""
     found = await uses.policies.schema(ask.request.agent)
-    return wire.Schema(text=found.text, sha256=found.sha256.hex())
+    sha256 = found.schema.sha256.hex()
+    return wire.Schema(text=found.schema.text, sha256=sha256, names=names_mapping.tree(found))
 
 
 async def list_(uses: UseCases, ask: Ask[wire.PolicyList]) -> Page[wire.PolicyVersion]:

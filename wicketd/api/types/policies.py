@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from wicketd.api.types.listing import Paged
+from wicketd.api.types.names import Names
 
 Mode = Literal["enforce", "shadow"]
 Note = Annotated[str, Meta(max_length=500)]
@@ -180,10 +181,11 @@ class PolicyFormatted(Struct, frozen=True, kw_only=True):
 
 
 class Schema(Struct, frozen=True, kw_only=True):
-    """The agent's Cedar schema. `sha256`: of `text`, hex."""
+    """The agent's Cedar schema. `sha256`: of `text`, hex; `names`: what policies can name."""
 
     text: str
     sha256: str
+    names: Names
 
 
 class RevisionList(Paged, frozen=True, kw_only=True, forbid_unknown_fields=True):
