@@ -122,6 +122,14 @@ def stable(agent_key: str, member: Member, subject: Subject) -> list[Json]:
     ]
 
 
+def of_action(subject: Subject) -> list[Json]:
+    """The action of a subject with its ancestors, for questions about no member and no call."""
+    return [
+        *(_entity(group, parents=_above(group, subject.groups)) for group in subject.groups),
+        _entity(subject.action, parents=subject.groups),
+    ]
+
+
 def _above(group: Uid, groups: tuple[Uid, ...]) -> tuple[Uid, ...]:
     """Each group action lies in `call_tool`, as the schema says."""
     root = ("Wicket::Action", "call_tool")
