@@ -26,15 +26,13 @@ from wicketd.domain.health import Settings
 from wicketd.domain.ids import AgentId
 from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
 from wicketd.entrance import entrance, settings_of
-from wicketd.net.client import GuardedClient
 from wicketd.oauth.refresh import Reached
 from wicketd.policy.child import PolicyChild, replay_child
 from wicketd.policy.selftest import self_test
 from wicketd.policy.stack import BigStack
 from wicketd.portal.admission import PortalRules
-from wicketd.providers import refreshing, sign_ins_of
+from wicketd.providers import refreshing, sign_ins_of, upstreams_of
 from wicketd.proxy.calls import handle_call
-from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.errors import RequestErrors
 from wicketd.proxy.front import Desk as FrontDesk
 from wicketd.proxy.gate import Gate
@@ -46,7 +44,6 @@ from wicketd.proxy.presence import Presences
 from wicketd.proxy.responder import Surroundings
 from wicketd.proxy.session_table import SessionTable
 from wicketd.proxy.transport import McpApp, Rules
-from wicketd.proxy.verdicts import StoredVerdicts
 from wicketd.reception import Counters, connect_page, portal
 from wicketd.services.agents import Agents
 from wicketd.services.audit import AuditLog, Notary
@@ -106,6 +103,8 @@ class System:
     daemon_uid: int
     reached: Reached = nowhere
     """Told the steps of refreshes; tests end the process there."""
+    may_spawn: bool = True
+    """Commands of connector files may run with the daemon's own rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,11 +173,12 @@ async def _compose(  # the whole of what a daemon is made of
         ServiceSettings(config.mcp.tool_name_max, config.url),
     )  # fmt: skip
     lists = _lists(config, system, rooms, services)
+    recording = Recording(config.audit.arguments, config.audit.arguments_days)
     calls = Calls(
         rooms.kept.desk,
         rooms.kept.snapshots,
         rooms.kept.sessions,
-        Recorder(rooms.sealer, system.random, _recording(config)),
+        Recorder(rooms.sealer, system.random, recording),
         strict_arguments=config.policy.unnamed_arguments == "strict",
     )
     ring = KeyringStatus(db, home.keyring, system.clock)
@@ -260,6 +260,7 @@ async def _compose(  # the whole of what a daemon is made of
         Sweep("write-ahead log", 5, rooms.wal.retry),
         Sweep("kept tokens", 5, rooms.kept.refreshing.write_kept),
         Sweep("checkpoint", 5, audit.sign_if_due),
+        Sweep("idle servers", 5, called(rooms.kept.upstreams.sweep)),
         Sweep("audit events", 0.25, audit.announce),
     )
     life = Upkeep(rooms.kept, calls.intents, audit, sweeps, system.spawn, hub.changed)
@@ -286,6 +287,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         lambda: catalogue.load(bundled=True, directory=Path(config.services.connectors_dir))
     )
     presences, legacy = Presences(), SessionTable(clock, system.random)
+    upstreams = upstreams_of(config, db, clock, system.spawn, may_spawn=system.may_spawn)
     rate = config.rate
     limits = Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight)
     callers = Callers(
@@ -308,7 +310,7 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         rows=ConnectionRows(db, clock),
         guard=ClockGuard(db, journal, clock),
         callers=callers,
-        calls=LiveCalls(presences, legacy),
+        calls=LiveCalls(presences, legacy, upstreams),
         snapshots=snapshots,
         sessions=sessions,
         wal=wal,
@@ -322,7 +324,6 @@ def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabas
         SetRules(config.mcp.status_tool, config.services.drift == "hold"),
     )
     renewing = refreshing(desk, db, sign_ins, system.spawn, system.reached)
-    upstreams = UpstreamClient(GuardedClient(), StoredVerdicts(db), clock, system.spawn)
     kept = Kept(
         db=db,
         desk=desk,
@@ -346,10 +347,6 @@ def _audit_log(desk: Desk, home: Installation) -> AuditLog:
 
     notary = Notary(sign, lambda note: _CHECKPOINTS.info("%s", note))
     return AuditLog(desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
-
-
-def _recording(config: Config) -> Recording:
-    return Recording(config.audit.arguments, config.audit.arguments_days)
 
 
 def _lists(config: Config, system: System, rooms: _Rooms, services: Services) -> MemberLists:

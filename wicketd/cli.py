@@ -149,6 +149,7 @@ def doctor(
             connectors_dir=Path(settings.services.connectors_dir),
             mail=settings.portal.mail,
             require_mfa=settings.portal.require_mfa,
+            inline_stdio=settings.stdio.inline,
             greet=lambda: asyncio.run(mail_fault(settings, SystemClock(), SystemIds())),
         )
         examined = checks.examine(house)

@@ -110,6 +110,13 @@ class ServicesTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """"hold" refuses calls of a tool whose definition changed until an admin acknowledges it."""
 
 
+class StdioTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Servers that speak over pipes."""
+
+    inline: bool = False
+    """Start commands of connector files although the keyring is a credential of the unit."""
+
+
 class AuditTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the audit keeps."""
 
@@ -178,6 +185,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     admin: AdminTable = AdminTable()
     policy: PolicyTable = PolicyTable()
     services: ServicesTable = ServicesTable()
+    stdio: StdioTable = StdioTable()
     audit: AuditTable = AuditTable()
     portal: PortalTable = PortalTable()
     smtp: SmtpTable = SmtpTable()

@@ -137,7 +137,10 @@ async def _serve(
     config: Config, file: Path | None, keys: Keys, environ: dict[str, str], reached: Reached
 ) -> None:
     tasks = Tasks()
-    system = System(SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid(), reached)
+    may_spawn = config.stdio.inline or not keys.ring.source.startswith("credential ")
+    system = System(
+        SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid(), reached, may_spawn
+    )
     given = server.activated(environ, os.getpid())
     daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
     try:

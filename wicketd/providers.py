@@ -1,4 +1,4 @@
-"""Composes what speaks with authorization servers: sign-ins below the desk, refreshes above it.
+"""Composes what speaks with other servers: sign-ins, refreshes, the MCP servers of services.
 
 A part of the composition root, like `entrance` and `reception`. It decides nothing.
 """
@@ -11,6 +11,9 @@ from wicketd.domain.ports import Clock, Spawn
 from wicketd.net.client import GuardedClient
 from wicketd.oauth.client import OAuthHttp
 from wicketd.oauth.refresh import Reached
+from wicketd.proxy.client import UpstreamClient
+from wicketd.proxy.stdio import Supervisor
+from wicketd.proxy.verdicts import StoredVerdicts
 from wicketd.services.desk import Desk
 from wicketd.services.issuers import Issuers
 from wicketd.services.refresh_tools import RefreshTools
@@ -45,3 +48,14 @@ def refreshing(
     issuers = Issuers(ends.http, db, ends.sealer, loopback=ends.settings.loopback)
     tools = RefreshTools(desk, ends.box, ends.sealer, ends.http, issuers, db.is_writable)
     return Refreshing(tools, spawn, reached)
+
+
+def upstreams_of(
+    config: Config, db: SqliteDatabase, clock: Clock, spawn: Spawn, *, may_spawn: bool
+) -> UpstreamClient:
+    """The client of MCP servers, over HTTP and over pipes.
+
+    `may_spawn`: commands of connector files may run with the daemon's rights.
+    """
+    pipes = Supervisor(clock, spawn, config.state / "stdio", may_spawn=may_spawn)
+    return UpstreamClient(GuardedClient(), StoredVerdicts(db), clock, spawn, pipes=pipes)

@@ -13,8 +13,9 @@ from typing import Final
 
 from wicketd import __version__
 from wicketd.domain.audit import Entry
+from wicketd.domain.catalogue import ServiceState
 from wicketd.domain.errors import Unhealthy, WicketError
-from wicketd.domain.ids import AgentId
+from wicketd.domain.ids import AgentId, MemberId
 from wicketd.domain.ports import Spawn
 from wicketd.oauth.client import OAuthHttp
 from wicketd.policy.child import PolicyChild
@@ -24,7 +25,7 @@ from wicketd.services.audit import AuditLog
 from wicketd.services.callers import Callers
 from wicketd.services.connections import Connections
 from wicketd.services.desk import Desk
-from wicketd.services.events import Topic
+from wicketd.services.events import Event, Topic
 from wicketd.services.intents import Intents
 from wicketd.services.refreshing import Refreshing
 from wicketd.services.sessions import ToolSessions
@@ -63,6 +64,7 @@ class Kept:
     stack: BigStack
 
 
+_OFF: Final = frozenset({ServiceState.DISABLED.value, ServiceState.REMOVED.value})
 _CHANGES: Final = frozenset({Topic.POLICIES, Topic.SERVICES, Topic.CONNECTIONS, Topic.MEMBERS})
 
 
@@ -103,8 +105,10 @@ class Upkeep:
         self._spawn(self._announce(), name="list changes")
 
     async def settle(self) -> None:
-        """Gives refreshes under way their time: a lost answer costs the member the connection."""
-        await self._kept.refreshing.settle(REFRESHES_S)
+        """Gives refreshes and processes their time: a lost answer costs the member a connection."""
+        await asyncio.gather(
+            self._kept.refreshing.settle(REFRESHES_S), self._kept.upstreams.settle()
+        )
 
     async def stop(self) -> None:
         """The last rows, a last checkpoint, then every connection and process."""
@@ -142,7 +146,18 @@ class Upkeep:
         while True:
             batch = await changes.next(60.0)
             for event in batch.events if batch is not None else ():
+                self._end_servers(event)
                 self._changed(event.agent_id)
+
+    def _end_servers(self, event: Event) -> None:
+        """A process holds its credential: it ends with the connection, and with its service."""
+        upstreams, data = self._kept.upstreams, event.data
+        if event.topic is Topic.CONNECTIONS:
+            member = data.get("member")
+            member_id = MemberId(member) if isinstance(member, str) else None
+            upstreams.forget_credentials(event.agent_id, member_id)
+        elif event.topic is Topic.SERVICES and data.get("state") in _OFF:
+            upstreams.forget(event.agent_id, service=str(data.get("service")))
 
 
 async def _repeat(sweep: Sweep) -> None:

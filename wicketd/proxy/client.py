@@ -1,4 +1,4 @@
-"""Our side as an MCP client of the upstreams over HTTP. Counterpart of `runner`.
+"""Our side as an MCP client of the upstreams. Counterpart of `runner`.
 
 One lane per (agent, member, service), shared by that member's calls. Each call brings its own
 credential, which is compared with its destination before anything is written.
@@ -12,7 +12,14 @@ from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
 from wicketd.domain.calls import Answer, Call, Era, Failure, RefusalKind
-from wicketd.domain.catalogue import Connector, HttpTransport, Listing, Tool, UpstreamEra
+from wicketd.domain.catalogue import (
+    Connector,
+    HttpTransport,
+    Listing,
+    StdioTransport,
+    Tool,
+    UpstreamEra,
+)
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
 from wicketd.domain.ids import AgentId, MemberId
@@ -28,6 +35,7 @@ from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Route, Seats
 from wicketd.proxy.methods import METHODS
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.runner import Runner
+from wicketd.proxy.stdio import Owner, Supervisor
 from wicketd.proxy.upstream import UpstreamMachine
 from wicketd.proxy.upstream_events import EraExpired
 
@@ -44,7 +52,10 @@ out as it is, None if the change has to be reviewed first."""
 
 
 class UpstreamClient:
-    """Sends decided calls and lists tools. Without `recheck` a header mismatch is final."""
+    """Sends decided calls and lists tools. Without `recheck` a header mismatch is final.
+
+    Without `pipes` no server over stdio is reached.
+    """
 
     def __init__(
         self,
@@ -53,8 +64,10 @@ class UpstreamClient:
         clock: Clock,
         spawn: Spawn,
         recheck: Recheck | None = None,
+        pipes: Supervisor | None = None,
     ) -> None:
         self._http = http
+        self._pipes = pipes
         self._eras = Eras(verdicts, clock)
         self._clock = clock
         self._recheck = recheck
@@ -80,12 +93,12 @@ class UpstreamClient:
         """
         began_s = self._clock.monotonic_s()
         try:
-            route = self._route(connector)
+            lane = self._lane(call.caller.agent.id, call.caller.member.id, connector)
+            route = self._route(connector, lane)
         except Upstream as error:
             return failures.of_error(call.service, error, connector.limits.timeout_s)
-        caller = call.caller
-        lane = self._lane(caller.agent.id, caller.member.id, connector)
-        capabilities = relaying.declared(call.capabilities, connector.relay)
+        relay = () if _is_shared(connector) else connector.relay
+        capabilities = relaying.declared(call.capabilities, relay)
         wanted = Wanted(
             id=lane.next_id(),
             method=call.method,
@@ -142,35 +155,74 @@ class UpstreamClient:
         Raises:
             SignInRejected, TimedOut, Unreachable, Malformed: as `list_tools`.
         """
-        route = self._route(connector)
         lane = self._lane(agent_id, member_id, connector)
+        route = self._route(connector, lane)
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._pages(lane, route, credential, listing)
         except TimeoutError as error:
             raise TimedOut(f"{connector.name} did not answer {listing.method} in time.") from error
 
-    def forget(self, agent_id: AgentId, member_id: MemberId | None = None) -> None:
-        """Drops the sessions of an agent, or of one member: after a removal or a change of keys."""
+    def forget(
+        self,
+        agent_id: AgentId | None = None,
+        member_id: MemberId | None = None,
+        service: str | None = None,
+    ) -> None:
+        """Drops the sessions of an agent, a member or a service, and kills their processes."""
+
+        def is_meant(whose: Lane | Owner) -> bool:
+            place = whose.place
+            is_there = agent_id in {None, place.agent_id} and service in {None, place.service}
+            return is_there and member_id in {None, whose.member_id}
+
+        if self._pipes is not None:
+            self._pipes.end(is_meant)
         for key, lane in list(self._lanes.items()):
-            if lane.place.agent_id == agent_id and member_id in (None, lane.member_id):
+            if is_meant(lane):
                 del self._lanes[key]
 
+    def forget_credentials(self, agent_id: AgentId | None, member_id: MemberId | None) -> None:
+        """Kills the processes that hold a credential of the member; None: of all of them."""
+        if self._pipes is not None:
+            self._pipes.end(
+                lambda owner: (
+                    agent_id in {None, owner.place.agent_id}
+                    and member_id in {None, owner.member_id}
+                ),
+                with_secret=True,
+            )
+
+    def sweep(self) -> None:
+        """Ends processes that were idle for long."""
+        if self._pipes is not None:
+            self._pipes.sweep()
+
+    async def settle(self) -> None:
+        """Ends every process, in order: after the last answer, while tasks still run."""
+        if self._pipes is not None:
+            await self._pipes.close()
+
     async def close(self) -> None:
-        """Closes every connection."""
+        """Closes every connection and ends every process."""
         self._lanes.clear()
+        if self._pipes is not None:
+            await self._pipes.close()
         await self._http.close()
 
-    def _route(self, connector: Connector) -> Route:
+    def _route(self, connector: Connector, lane: Lane) -> Route:
+        transport = connector.transport
+        if isinstance(transport, StdioTransport):
+            if self._pipes is None:
+                raise Unreachable(f"{connector.name} is not reached over HTTP.", is_written=False)
+            pipe = self._pipes.pipe(Owner(lane.place, lane.member_id), connector, transport)
+            return Route(connector, pipe, destination(connector))
         route = self._routes.get(connector.key)
         if route is None or route.connector.sha256 != connector.sha256:
-            route = self._routes[connector.key] = self._new_route(connector)
+            route = self._routes[connector.key] = self._new_route(connector, transport)
         return route
 
-    def _new_route(self, connector: Connector) -> Route:
-        transport = connector.transport
-        if not isinstance(transport, HttpTransport):
-            raise Unreachable(f"{connector.name} is not reached over HTTP.", is_written=False)
+    def _new_route(self, connector: Connector, transport: HttpTransport) -> Route:
         guard = Guard.of(transport.allow_networks, insecure_http=transport.insecure_http)
         endpoint = self._http.endpoint(transport.url, guard)
         return Route(connector, endpoint, destination(connector))
@@ -179,11 +231,15 @@ class UpstreamClient:
         now_s = self._clock.monotonic_s()
         if now_s - self._swept_s > _SWEEP_S:
             self._sweep(now_s)
+        if _is_shared(connector):
+            member_id = None  # one process, hence one conversation and one count of ids
         place = ServicePlace(agent_id, connector.key, connector.sha256)
         lane = self._lanes.get((place, member_id))
         if lane is None:
             seats = self._service_seats.setdefault((agent_id, connector.key), Seats(SERVICE_SEATS))
             lane = Lane(place, member_id, UpstreamMachine(connector.key), seats, now_s)
+            if _is_shared(connector):
+                lane.seats = Seats(SERVICE_SEATS)
             self._lanes[place, member_id] = lane
         if lane.machine.era is not None and not self._eras.is_good(place):
             self._runner.feed(lane, EraExpired(now_s))
@@ -291,6 +347,11 @@ def _usable(page: list[Json], era: UpstreamEra | None, listing: Listing) -> list
     else:
         found = (listed.usable_other(item, listing.key) for item in page)
     return [item for item in found if item is not None]
+
+
+def _is_shared(connector: Connector) -> bool:
+    transport = connector.transport
+    return isinstance(transport, StdioTransport) and transport.scope == "shared"
 
 
 def _as_error(failure: Failure, name: str) -> Upstream:

@@ -1,7 +1,8 @@
-"""One HTTP exchange with an upstream: write a request, listen until its answer. No retries here.
+"""One exchange with an upstream: write a request, listen until its answer. No retries here.
 
-Counterpart of `net.client` below and of `answers`, which reads what was heard. Bodies of 401 and
-403 answers are never read: they may echo credentials. Source: protocol spec, 4.1 and 4.7.
+Over HTTP here, over pipes in `stdio`. Counterpart of `net.client` below and of `answers`, which
+reads what was heard. Bodies of 401 and 403 answers are never read: they may echo credentials.
+Source: protocol spec, 4.1 and 4.7.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from wicketd.net.client import Endpoint, Response
 from wicketd.proxy.inbound import Heard, Message, decode
 from wicketd.proxy.outbound import Outgoing
 from wicketd.proxy.sse import Decoder
+from wicketd.proxy.stdio import Pipe
 
 EXCHANGE_BYTES_MAX: Final = 32 * 1024 * 1024
 REFUSAL_BYTES_MAX: Final = 64 * 1024
@@ -34,7 +36,11 @@ class Exchanges:
         self._spawn = spawn
 
     async def ask(
-        self, endpoint: Endpoint, outgoing: Outgoing, listener: Listener, result_bytes_max: int
+        self,
+        endpoint: Endpoint | Pipe,
+        outgoing: Outgoing,
+        listener: Listener,
+        result_bytes_max: int,
     ) -> Heard:
         """Sends a request and listens until its answer; the caller sets the deadline.
 
@@ -42,6 +48,8 @@ class Exchanges:
             Unreachable: there is no connection, or it ended before an answer.
             Malformed: the answer breaks the protocol or a cap.
         """
+        if isinstance(endpoint, Pipe):
+            return await endpoint.ask(outgoing, listener, result_bytes_max)
         response = await endpoint.request(outgoing.method, outgoing.headers, outgoing.body)
         try:
             if response.status != 200:
@@ -55,13 +63,15 @@ class Exchanges:
             if not response.is_draining:
                 response.close()
 
-    async def tell(self, endpoint: Endpoint, outgoing: Outgoing) -> int:
+    async def tell(self, endpoint: Endpoint | Pipe, outgoing: Outgoing) -> int:
         """Sends a message that needs no answer, and gives the status.
 
         Raises:
             Unreachable: there is no connection, or it ended before an answer.
             Malformed: the head of the answer breaks the protocol or a cap.
         """
+        if isinstance(endpoint, Pipe):
+            return await endpoint.tell(outgoing)
         response = await endpoint.request(outgoing.method, outgoing.headers, outgoing.body)
         response.close()
         return response.status

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from wicketd.domain.calls import Failure
+from wicketd.domain.calls import Failure, RefusalKind
 from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.errors import Upstream
 from wicketd.proxy import failures, outbound
@@ -20,10 +20,14 @@ from wicketd.proxy.exchange import Exchanges, Listener
 from wicketd.proxy.inbound import Heard, RpcError
 from wicketd.proxy.lanes import Route
 from wicketd.proxy.outbound import Outgoing, Wanted
+from wicketd.proxy.stdio import Pipe
 from wicketd.proxy.upstream import LEGACY_VERSIONS, judge_discover
 from wicketd.proxy.upstream_events import Session
 
 PROBE_S: Final = 5
+START_S: Final = 30
+"""A process that has not opened a session by then is no server."""
+_PIPED_VERSIONS: Final = (*LEGACY_VERSIONS, "2024-11-05")
 _HANDSHAKE_BYTES_MAX: Final = 256 * 1024
 _SESSION_ID: Final = re.compile(r"[!-~]{1,1024}")
 
@@ -51,7 +55,8 @@ class Handshake:
         wanted = Wanted(request_id, "server/discover", {})
         heard = await self._ask(outbound.request(wanted, None, self.header), PROBE_S)
         if isinstance(heard, Failure):
-            return heard
+            is_silent = heard.refusal.kind is RefusalKind.UPSTREAM_TIMEOUT
+            return UpstreamEra.LEGACY if self._is_piped and is_silent else heard
         if heard.answer is None:
             return judge_discover(None, None, None)
         error = heard.answer.error
@@ -61,6 +66,8 @@ class Handshake:
 
     async def open(self, request_id: int, timeout_s: int) -> Session | Refused:
         """Opens a legacy session: `initialize`, then `notifications/initialized`."""
+        if self._is_piped:
+            timeout_s = min(timeout_s, START_S - PROBE_S)
         heard = await self._ask(outbound.initialize(request_id, self.header), timeout_s)
         if isinstance(heard, Failure):
             return Refused(heard)
@@ -76,6 +83,10 @@ class Handshake:
         except Upstream as error:
             return Refused(failures.of_error(self.service, error, timeout_s))
         return session
+
+    @property
+    def _is_piped(self) -> bool:
+        return isinstance(self.route.endpoint, Pipe)
 
     async def _ask(self, outgoing: Outgoing, timeout_s: int) -> Heard | Failure:
         try:
@@ -99,6 +110,7 @@ class Handshake:
         result = heard.answer.result
         version = result.get("protocolVersion") if isinstance(result, dict) else msgspec.UNSET
         is_clean = heard.session_id is None or _SESSION_ID.fullmatch(heard.session_id)
-        if not isinstance(version, str) or version not in LEGACY_VERSIONS or not is_clean:
+        known = _PIPED_VERSIONS if self._is_piped else LEGACY_VERSIONS
+        if not isinstance(version, str) or version not in known or not is_clean:
             return Refused(invalid)
         return Session(heard.session_id, version)

@@ -17,6 +17,7 @@ from wicketd.domain.ports import Front
 from wicketd.net.client import Endpoint
 from wicketd.proxy.eras import ServicePlace
 from wicketd.proxy.outbound import Wanted
+from wicketd.proxy.stdio import Pipe
 from wicketd.proxy.upstream import UpstreamMachine
 from wicketd.proxy.upstream_events import JobCommand
 
@@ -34,25 +35,37 @@ class Route:
     """A connector with its URL checked and its connections at hand."""
 
     connector: Connector
-    endpoint: Endpoint
+    endpoint: Endpoint | Pipe
     destination: Destination | None
 
     def header_for(self, credential: Credential) -> Mapping[str, str] | None:
-        """The one header that carries the credential; empty without one; None: it may not go there.
+        """What carries the credential; empty without one; None: it may not go there.
+
+        Over HTTP one header; over pipes one variable, under the name of its placement.
 
         Compared is the very origin that is dialled (security spec, section 2). The value
         stands in the header as it is: who opened it has put it into the connector's format.
         """
-        if credential.header is None or credential.value is None or self.destination is None:
+        is_piped = isinstance(self.endpoint, Pipe)
+        has_header = is_piped or credential.header is not None
+        if credential.value is None or self.destination is None or not has_header:
             return _NO_HEADERS
-        bound = credential.destination
-        placement = f"header:{credential.header.lower()}"
-        if bound != self.destination or bound != Destination(self.endpoint.origin, placement):
-            return None
+        name = self._place(credential)
         value = credential.value.reveal()
-        if not value.isascii() or not value.decode("ascii").isprintable():
+        if name is None or not value.isascii() or not value.decode("ascii").isprintable():
             return None
-        return {credential.header: value.decode("ascii")}
+        return {name: value.decode("ascii")}
+
+    def _place(self, credential: Credential) -> str | None:
+        """Where the credential stands; None: it is bound to another destination."""
+        bound = credential.destination
+        if bound is None or bound != self.destination:
+            return None
+        if isinstance(self.endpoint, Pipe):
+            return bound.placement
+        header = credential.header or ""
+        dialled = Destination(self.endpoint.origin, f"header:{header.lower()}")
+        return header if bound == dialled else None
 
 
 @dataclass(slots=True, eq=False)

@@ -29,6 +29,7 @@ BASE_HEADERS: Final = MappingProxyType(
         "User-Agent": f"wicketd/{__version__}",
     }
 )
+SESSION_HEADER: Final = "Mcp-Session-Id"
 _META: Final = "io.modelcontextprotocol/"
 _WITHOUT_VERSION_HEADER: Final = "2025-03-26"
 
@@ -51,13 +52,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """One HTTP request of ours, ready to write; `id` is None where no answer is waited for."""
+    """One request of ours, ready to write; `id` is None where no answer is waited for.
+
+    `opens`: it is the legacy handshake. Over pipes only the body is written; of the headers, the
+    session and the variable of the credential are looked at.
+    """
 
     headers: dict[str, str]
     body: bytes | None
     id: int | None
     may_batch: bool = False
     method: str = "POST"
+    opens: bool = False
 
 
 def call_params(call: Call) -> JsonObject:
@@ -100,7 +106,7 @@ def initialize(request_id: int, credential: Mapping[str, str]) -> Outgoing:
     }
     headers = {**BASE_HEADERS, **credential}
     body = _body(request_id, "initialize", params)
-    return Outgoing(headers, body, request_id, may_batch=True)
+    return Outgoing(headers, body, request_id, may_batch=True, opens=True)
 
 
 def notification(
@@ -153,7 +159,7 @@ def _modern(wanted: Wanted, credential: Mapping[str, str]) -> Outgoing:
 def _legacy_headers(session: Session, credential: Mapping[str, str]) -> dict[str, str]:
     headers = {**BASE_HEADERS, **credential}
     if session.id is not None:
-        headers["Mcp-Session-Id"] = session.id
+        headers[SESSION_HEADER] = session.id
     if session.version != _WITHOUT_VERSION_HEADER:
         headers["MCP-Protocol-Version"] = session.version
     return headers
