@@ -3,7 +3,9 @@
 Between rounds of calls the server renames, retypes, drops and re-adds arguments and whole tools and
 flips hints. Nothing that the set denied is forwarded before a save or an acknowledgement, each tool
 that is denied for its policies is named with them in the report, and a start in the middle finds
-the same.
+the same. Removed by hand and red here: the paths of a projection, its hints, its tier; red in the
+tests of single rules as well: the comparison of later tools with how they came, the denial of what
+broken statements touch, the shapes in `discovery._is_reported`, the tier that holds when it falls.
 """
 
 import random
@@ -58,7 +60,8 @@ def another(draw: random.Random, name: str) -> JsonObject:
     kinds = {
         argument: kind
         for argument in ("text", "file", "other")
-        if (kind := draw.choice(("string", "string", "integer", "object", None))) is not None
+        if (kind := draw.choice(("string", "string", "string", "integer", "object", None, None)))
+        is not None
     }
     hints: JsonObject = {
         hint: draw.choice((True, False))
@@ -100,7 +103,7 @@ class Walk:
     async def drift(self) -> None:
         """The server changes some tools, and a member's list brings it."""
         tools = {str(one["name"]): one for one in self.wired.server.tools}
-        for name in self.draw.sample(NAMES, self.draw.choice((1, 1, 2))):
+        for name in self.draw.sample(NAMES, self.draw.choice((1, 2, 3))):
             how = self.draw.random()
             if how < 0.2:
                 tools.pop(name, None)
@@ -160,12 +163,12 @@ class Walk:
         assert again.engine.blocked == in_force.engine.blocked
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [3, 4])
 async def test_what_policy_denied_stays_denied_until_somebody_looks(
     tmp_path: Path, seed: int, request: pytest.FixtureRequest
 ) -> None:
     draw = random.Random(seed)  # noqa: S311  # a walk that a seed repeats
-    rounds = 300 if request.config.getoption("--faults-full") else 12
+    rounds = 300 if request.config.getoption("--faults-full") else 8
     async with open_wired(tmp_path) as wired:
         walk = Walk(wired, draw)
         wired.server.tools = [*START.values()]
