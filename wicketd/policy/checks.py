@@ -90,7 +90,7 @@ def _is_group(uid: Uid) -> bool:
 
 def _operator(place: Place) -> Span:
     """The operator behind the scope's `action`."""
-    tokens = lexer.significant(place.source)
+    tokens = place.tokens
     for variable, operator in pairwise(tokens):
         if variable.text == "action":
             return _shifted(place, Span(operator.start, operator.end))
@@ -98,7 +98,7 @@ def _operator(place: Place) -> Span:
 
 
 def _action_list(place: Place, named: frozenset[Uid]) -> Span:
-    found = [path for path in lexer.paths(place.source) if (path.type, path.id) in named]
+    found = [path for path in place.paths if (path.type, path.id) in named]
     return _shifted(place, Span(found[0].start, found[-1].end)) if found else place.span
 
 
@@ -107,7 +107,7 @@ def _shifted(place: Place, span: Span) -> Span:
 
 
 def _entities(place: Place, scope: Scope) -> Iterator[Problem]:
-    for path in lexer.paths(place.source):
+    for path in place.paths:
         known = scope.ids.get(path.type)
         if known is None or path.id in known:
             continue
@@ -123,7 +123,7 @@ def _targets(place: Place, scope: Scope) -> Iterator[Problem]:
     """Resources that no call ever has: ids of another form, tools whose calls have a target."""
     if scope.names is None:
         return
-    for path in lexer.paths(place.source):
+    for path in place.paths:
         rules = [one for one in scope.names.targets if one.type == path.type]
         span = _shifted(place, Span(path.start, path.end))
         if rules and not any(_can_be(one, path.id) for one in rules):
@@ -165,8 +165,8 @@ class _Equality:
 
 
 def _tool_equalities(place: Place) -> Iterator[tuple[Path, _Equality]]:
-    tokens = lexer.significant(place.source)
-    ends = {path.start: path for path in lexer.paths(place.source) if path.type == "Wicket::Tool"}
+    tokens = place.tokens
+    ends = {path.start: path for path in place.paths if path.type == "Wicket::Tool"}
     clauses = (one.start for one in tokens if one.text in {"when", "unless"})
     conditions_start = next(clauses, len(place.source))
     for variable, operator, first in zip(tokens, tokens[1:], tokens[2:], strict=False):
@@ -203,7 +203,7 @@ def _is_unusable(effect: Effect, message: str) -> bool:
 
 def _annotation(place: Place, name: str) -> Span:
     """From the `@` of an annotation to the end of its name."""
-    tokens = lexer.significant(place.source)
+    tokens = place.tokens
     for sign, label in pairwise(tokens):
         if sign.text == "@" and label.text == name:
             return _shifted(place, Span(sign.start, label.end))

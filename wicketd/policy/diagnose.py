@@ -8,12 +8,13 @@ said to be approximate.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from wicketd.domain.policies import Problem
 from wicketd.policy import bisection, hints, lexer, masking
 from wicketd.policy.bisection import Located
-from wicketd.policy.lexer import Finding, Span
+from wicketd.policy.lexer import Finding, Path, Span, Token
 from wicketd.policy.names import Names
 
 MAX_PROBLEMS: Final = 100
@@ -44,9 +45,9 @@ _METHOD: Final = "not a valid method"
 _PREFIX: Final = re.compile(r"^(for policy `policy\d+`, |Policy parse error: )")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Place:
-    """A statement of a text. `number` counts from 1."""
+    """A statement of a text, lexed once. `number` counts from 1."""
 
     text: str
     span: Span
@@ -56,6 +57,16 @@ class Place:
     def source(self) -> str:
         """The statement's own text."""
         return self.text[self.span.start : self.span.end]
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        """The statement's tokens that mean something; offsets in the statement."""
+        return lexer.significant(self.source)
+
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The statement's entity literals; offsets in the statement."""
+        return lexer.paths(self.source)
 
 
 def of_finding(text: str, finding: Finding) -> Problem:

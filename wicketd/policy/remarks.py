@@ -33,7 +33,7 @@ def run(read: Sequence[tuple[Place, StatementFacts]], scope: Scope) -> list[Prob
     """Every warning on the statements of a text that parse, in order."""
     found: list[Problem] = []
     for place, one in read:
-        tokens = lexer.significant(place.source)
+        tokens = place.tokens
         found += _everything(place, one, tokens)
         found += _numbers(place, tokens)
         found += _values(place, tokens)
@@ -126,7 +126,7 @@ def _clock(place: Place, tokens: Sequence[Token]) -> Iterator[Problem]:
 
 
 def _scripts(place: Place) -> Iterator[Problem]:
-    for token in lexer.significant(place.source):
+    for token in place.tokens:
         if token.kind != "string" or token.text.isascii():
             continue
         for word in token.text.strip('"').split():
@@ -146,7 +146,7 @@ def _script(letter: str) -> str:
 
 def _people(place: Place, scope: Scope) -> Iterator[Problem]:
     known = {"Wicket::Member": scope.members, "Wicket::Group": scope.groups}
-    for path in lexer.paths(place.source):
+    for path in place.paths:
         ids = known.get(path.type)
         if ids is None or path.id in ids:
             continue
@@ -160,14 +160,14 @@ def _people(place: Place, scope: Scope) -> Iterator[Problem]:
 
 def _tools(place: Place, one: StatementFacts, names: Names) -> Iterator[Problem]:
     gone = {(f"{tool.namespace}::Action", tool.name) for tool in names.tools if tool.is_gone}
-    for path in lexer.paths(place.source):
+    for path in place.paths:
         if (path.type, path.id) in gone:
             message = f"The upstream no longer has the tool {path.id!r}. Take it out of the policy."
             yield _warning(place, "gone_tool", message, Span(path.start, path.end))
     if one.resource.get("op") == "is" and one.resource.get("entity_type") == "Wicket::Tool":
         left_out = sum(tool.types != ("Wicket::Tool",) for tool in names.tools)
         if left_out and one.action.get("op") == "All":
-            tokens = lexer.significant(place.source)
+            tokens = place.tokens
             at = next(n for n, token in enumerate(tokens) if token.text == "is")
             span = Span(tokens[at].start, tokens[at + 3].end)
             message = (
@@ -209,7 +209,7 @@ def _twice(read: Sequence[tuple[Place, StatementFacts]]) -> Iterator[Problem]:
 
 def _body(place: Place) -> tuple[str, ...]:
     """The tokens from the effect on: annotations change no decision."""
-    texts = [token.text for token in lexer.significant(place.source)]
+    texts = [token.text for token in place.tokens]
     start = next(
         at
         for at, text in enumerate(texts)
