@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 from textual import on, work
 from textual.app import App
 from textual.binding import BindingType
-from textual.message import Message
 from textual.screen import Screen
 from typing_extensions import override
 
@@ -20,10 +19,16 @@ from wicket_tui.commands import Palette
 from wicket_tui.everywhere import Everywhere
 from wicket_tui.host import Host
 from wicket_tui.keymap import BY_ID, EVERYWHERE
+from wicket_tui.messages import AgentsKnown, Heard
 from wicket_tui.options import Options
 from wicket_tui.screens.agents import AgentsScreen
 from wicket_tui.screens.confirm import ConfirmDialog
+from wicket_tui.screens.dashboard import DashboardScreen
 from wicket_tui.screens.frame import FrameScreen, bindings_of
+from wicket_tui.screens.members import MembersScreen
+from wicket_tui.screens.services import ServicesScreen
+from wicket_tui.screens.sessions import SessionsScreen
+from wicket_tui.screens.status import StatusScreen
 from wicket_tui.styles.themes import DEFAULT, FALLBACKS, PLAIN, THEMES
 from wicket_tui.widgets.masthead import SCREENS
 from wicketd.api import endpoints
@@ -42,27 +47,18 @@ class WicketApp(Everywhere, App[None]):
         "styles/dialogs.tcss",
     ]
     SCREENS: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {
+        "dashboard": DashboardScreen,
         "agents": AgentsScreen,
+        "services": ServicesScreen,
+        "members": MembersScreen,
+        "sessions": SessionsScreen,
+        "status": StatusScreen,
     }
     COMMANDS: ClassVar[set[Any]] = {Palette}
     COMMAND_PALETTE_BINDING = "ctrl+p"
     ENABLE_COMMAND_PALETTE = False
     """Opened by our own row of the registry."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(EVERYWHERE)]
-
-    class Heard(Message):
-        """The session has told something."""
-
-        def __init__(self, told: Told) -> None:
-            self.told = told
-            super().__init__()
-
-    class AgentsKnown(Message):
-        """The agents were read."""
-
-        def __init__(self, agents: list[Agent]) -> None:
-            super().__init__()
-            self.agents = agents
 
     def __init__(self, options: Options, host: Host | None = None) -> None:
         super().__init__()
@@ -112,7 +108,7 @@ class WicketApp(Everywhere, App[None]):
         await self.session.run()
 
     def _hear(self, told: Told) -> None:
-        self.post_message(self.Heard(told))
+        self.post_message(Heard(told))
 
     @on(Heard)
     def _take(self, event: Heard) -> None:
@@ -147,7 +143,7 @@ class WicketApp(Everywhere, App[None]):
             found = await self.session.every(endpoints.AGENT_LIST, AgentList())
         except CallFailed:
             return
-        self.post_message(self.AgentsKnown(found))
+        self.post_message(AgentsKnown(found))
 
     @work(exclusive=True, group="health", exit_on_error=False)
     async def _read_health(self) -> None:

@@ -20,7 +20,7 @@ from wicket_tui.options import Options
 from wicketd.api.client import AdminClient
 from wicketd.api.endpoint import Endpoint
 
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,6 +268,8 @@ class FrameScreen(Screen[None], Generic[D]):
 
     def tell(self) -> None:
         """Masthead, banner and footer say what is known now."""
+        if not self.is_built:
+            return
         app, standing = self.wicket, self.session.standing
         agent = next((one for one in app.agents if one.key == app.agent), None)
         mode = "" if standing.who is None else "WRITE" if self.session.can_write else "READ-ONLY"

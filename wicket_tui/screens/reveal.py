@@ -17,6 +17,7 @@ from wicketd.api.text import safe_text
 class RevealDialog(Dialog[str]):
     """A text that is shown this once. `y` copies it."""
 
+    AUTO_FOCUS = "#copy"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "copy", show=False)]
 
     def __init__(self, title: str, secret: str, explained: str) -> None:
@@ -36,10 +37,6 @@ class RevealDialog(Dialog[str]):
         with Horizontal(classes="buttons"):
             yield Button("Copy (y)", id="copy")
             yield Button("I have it, close", id="no")
-
-    def on_mount(self) -> None:
-        """Copying is the safe thing."""
-        self.query_one("#copy").focus()
 
     @on(Button.Pressed)
     def _press(self, event: Button.Pressed) -> None:
