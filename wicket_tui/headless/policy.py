@@ -29,8 +29,11 @@ MemberOpt = Annotated[
 async def list_(shell: Shell, agent: AgentArg) -> None:
     """The live policies at their current version."""
     items = await shell.all(policy_endpoints.POLICY_LIST, policies.PolicyList(agent=agent))
-    heads = ("policy", "name", "version", "enabled", "mode", "scope", "statements")
-    rows = [(p.key, p.name, p.version, p.enabled, p.mode, p.scope, p.statements) for p in items]
+    heads = ("policy", "name", "version", "enabled", "mode", "scope", "statements", "would change")
+    rows = [
+        (p.key, p.name, p.version, p.enabled, p.mode, p.scope, p.statements, _flips(p))
+        for p in items
+    ]
     shell.show(items, table(heads, rows))
 
 
@@ -226,6 +229,21 @@ def _saved(shell: Shell, saved: policies.PolicySaved) -> None:
     )
 
 
+def _flips(shown: policies.PolicyVersion) -> int | None:
+    """Calls that a watched policy would have decided otherwise."""
+    return None if shown.watched is None else shown.watched.allow_deny + shown.watched.deny_allow
+
+
+def _changes(shown: policies.PolicyVersion) -> str | None:
+    found = shown.watched
+    if found is None:
+        return None
+    return (
+        f"{found.allow_deny} allowed and {found.deny_allow} denied calls since {found.since}; "
+        f"see them with wicket audit list policy:{shown.key} flip:yes"
+    )
+
+
 def _with_head(found: policies.PolicyVersion) -> str:
     head = facts(
         (
@@ -233,6 +251,7 @@ def _with_head(found: policies.PolicyVersion) -> str:
             ("name", found.name),
             ("enabled", found.enabled),
             ("mode", found.mode),
+            ("would have changed", _changes(found)),
             ("scope", found.scope),
             ("saved", f"{found.created_at} by {found.created_by} ({found.cause})"),
             ("note", found.note),

@@ -89,10 +89,13 @@ async def coverage(shell: Shell, agent: AgentArg) -> None:
         for one in found.tools
     ]
     rows = [
-        (one.policy, one.enabled, one.mode, one.hits, one.unmatchable, one.stale, one.broken)
+        (
+            *(one.policy, one.enabled, one.mode, one.hits, one.flips),
+            *(one.unmatchable, one.stale, one.broken),
+        )
         for one in found.policies
     ]
-    heads = ("policy", "enabled", "mode", "hits", "unmatchable", "stale", "broken")
+    heads = ("policy", "enabled", "mode", "hits", "flips", "unmatchable", "stale", "broken")
     parts = (
         table(("cover", "tool", "tier", "stale", "policies"), sorted(tools)),
         table(heads, rows),

@@ -35,4 +35,5 @@ def _policy(value: PolicyCover) -> wire.PolicyCover:
         unmatchable=value.is_unmatchable,
         stale=value.stale,
         broken=value.broken,
+        flips=value.flips,
     )

@@ -4,7 +4,7 @@ Siblings: `catalogue_mapping` for connectors, services and tools, `audit_mapping
 Times leave as ISO 8601 in UTC with milliseconds, hashes as hex. Nothing secret has a function here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
@@ -19,12 +19,14 @@ from wicketd.api.types import sessions as wire_sessions
 from wicketd.domain.agents import Agent, SessionScope, Trust
 from wicketd.domain.connections import Connection
 from wicketd.domain.errors import Invalid
+from wicketd.domain.ids import PolicyId
 from wicketd.domain.members import Member, MemberKey, MemberState, Role
 from wicketd.domain.policies import Mode, PolicyVersion, Problem
 from wicketd.domain.sessions import ToolSession
 from wicketd.services.agents import AgentChanges, AgentFields
 from wicketd.services.members import MemberChanges, MemberFields
 from wicketd.services.policies import PolicyChanges, PolicyFields, Saved
+from wicketd.services.watching import Watched
 from wicketd.storage.policies import RevisionRow
 
 T = TypeVar("T")
@@ -194,8 +196,18 @@ def connection(
     )
 
 
-def policy_version(value: PolicyVersion) -> wire_policies.PolicyVersion:
-    """One version of a policy."""
+def watched(value: Watched) -> wire_policies.Watched:
+    """What a policy in shadow mode would have changed."""
+    return wire_policies.Watched(
+        since=iso(value.since_ms), allow_deny=value.allow_deny, deny_allow=value.deny_allow
+    )
+
+
+def policy_version(
+    value: PolicyVersion, flips: Mapping[PolicyId, Watched] | None = None
+) -> wire_policies.PolicyVersion:
+    """One version of a policy; with its flips where it is watched."""
+    found = None if flips is None else flips.get(value.policy_id)
     return wire_policies.PolicyVersion(
         policy_id=value.policy_id,
         key=value.key,
@@ -212,6 +224,7 @@ def policy_version(value: PolicyVersion) -> wire_policies.PolicyVersion:
         rolled_back_from=value.rolled_back_from,
         created_by=value.created_by,
         created_at=iso(value.created_at),
+        watched=None if found is None else watched(found),
     )
 
 

@@ -5,6 +5,7 @@ as they were seen, so that a third party can decide the row again; arguments go 
 and, sealed, beside the row. Source: product spec, section 4; security spec, section 10.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +18,7 @@ from wicketd.domain.calls import Call, Caller, Outcome, Refusal
 from wicketd.domain.catalogue import Tool
 from wicketd.domain.ids import ToolSessionId
 from wicketd.domain.json import Json, JsonObject
-from wicketd.domain.policies import Decision, Determining, EncodedRequest, Shadow
+from wicketd.domain.policies import Decision, Determining, EncodedRequest, Mode, Shadow
 from wicketd.domain.ports import Random
 from wicketd.vault.sealing import Sealer
 
@@ -87,7 +88,7 @@ class Recorder:
             tool=call.name,
             decision="ALLOW" if decision.allow else "DENY",
             reason_code=decision.reason.value,
-            policies=tuple(_hit(one) for one in decision.determining),
+            policies=tuple(map(_hit, (*decision.determining, *_flipping(decision.shadow)))),
             arguments=arguments,
             duration_us=None if decision.allow else decision.eval_us,
         )
@@ -226,6 +227,13 @@ def _shadow(shadow: Shadow) -> JsonObject:
         "determining": [_determining(one) for one in shadow.determining],
         "errors": list(shadow.errors),
     }
+
+
+def _flipping(shadow: Shadow | None) -> Iterable[Determining]:
+    """The watched statements that would have turned the decision round."""
+    if shadow is None or shadow.flip is None:
+        return ()
+    return (one for one in shadow.determining if one.mode is Mode.SHADOW)
 
 
 def _hit(one: Determining) -> PolicyHit:

@@ -14,7 +14,7 @@ from wicketd.domain.errors import Unhealthy
 from wicketd.domain.policies import PolicyVersion
 from wicketd.policy import coverage
 from wicketd.policy.coverage import ToolCover
-from wicketd.services import find
+from wicketd.services import find, watching
 from wicketd.services.desk import Desk
 from wicketd.services.policy_sets import PolicySets
 from wicketd.storage import audit_counts
@@ -35,6 +35,8 @@ class PolicyCover:
     is_unmatchable: bool
     stale: tuple[str, ...]
     broken: str | None
+    flips: int | None
+    """Calls that it would turn round since it is watched; None: it is enforced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class PolicyCoverage:
         for row in rows:
             hits[row.policy_id] += row.n
         tools = coverage.tools(snapshot, live, by_member=owner.trust is Trust.UNTRUSTED)
+        flips = await watching.watched(self._desk.db, owner.id)
         idle, broken = coverage.unmatchable(snapshot, live), await self._sets.broken(now)
         policies = [
             PolicyCover(
@@ -93,6 +96,7 @@ class PolicyCoverage:
                     if tool.is_stale and one.key in tool.policies
                 ),
                 broken=broken.get(one.key),
+                flips=flips[one.policy_id].flips if one.policy_id in flips else None,
             )
             for one in now.records
         ]

@@ -1,5 +1,6 @@
 """Policies: read, check, format, create, save, switch, roll back, delete; schema and revisions."""
 
+from functools import partial
 from typing import Final
 
 from wicketd.admin import mapping, names_mapping
@@ -21,13 +22,16 @@ async def schema(uses: UseCases, ask: Ask[AgentRef]) -> wire.Schema:
 async def list_(uses: UseCases, ask: Ask[wire.PolicyList]) -> Page[wire.PolicyVersion]:
     """Live policies at their current version, by key."""
     found = await uses.policies.list(ask.request.agent)
-    return page(found, ask.request, key=lambda one: one.key, view=mapping.policy_version)
+    flips = await uses.policies.craft.watched(ask.request.agent)
+    view = partial(mapping.policy_version, flips=flips)
+    return page(found, ask.request, key=lambda one: one.key, view=view)
 
 
 async def show(uses: UseCases, ask: Ask[wire.PolicyRef]) -> wire.Policy:
     """One policy at its current version."""
     found = await uses.policies.get(ask.request.agent, ask.request.policy)
-    current = mapping.policy_version(found.version)
+    flips = await uses.policies.craft.watched(ask.request.agent)
+    current = mapping.policy_version(found.version, flips)
     return wire.Policy(current=current, policy_revision=found.revision)
 
 

@@ -20,7 +20,8 @@ class ToolCover(Struct, frozen=True, kw_only=True):
 class PolicyCover(Struct, frozen=True, kw_only=True):
     """One live policy. `hits`: calls that it determined; `broken`: its first error today.
 
-    `unmatchable`: no live action is within it; `stale`: tools that changed under it.
+    `unmatchable`: no live action is within it; `stale`: tools that changed under it; `flips`: calls
+    that it would have turned round since it is watched, None if it is enforced.
     """
 
     policy: str
@@ -31,6 +32,7 @@ class PolicyCover(Struct, frozen=True, kw_only=True):
     unmatchable: bool
     stale: tuple[str, ...]
     broken: str | None
+    flips: int | None
 
 
 class Coverage(Struct, frozen=True, kw_only=True):

@@ -14,10 +14,22 @@ PolicyText = Annotated[str, Meta(max_length=262144)]
 """Longer than a policy may be: the size guard answers with its own sentence."""
 
 
+class Watched(Struct, frozen=True, kw_only=True):
+    """What a policy in shadow mode would have changed since it is.
+
+    `allow_deny`: calls that were allowed and would be denied; `deny_allow`: the other way round.
+    """
+
+    since: str
+    allow_deny: int
+    deny_allow: int
+
+
 class PolicyVersion(Struct, frozen=True, kw_only=True):
     """One immutable version of a policy.
 
-    `sha256`: of the text, hex; `scope`: member id, None for the agent.
+    `sha256`: of the text, hex; `scope`: member id, None for the agent; `watched`: of a live policy
+    in shadow mode, where it is listed or shown.
     """
 
     policy_id: str
@@ -35,6 +47,7 @@ class PolicyVersion(Struct, frozen=True, kw_only=True):
     rolled_back_from: int | None
     created_by: str
     created_at: str
+    watched: Watched | None = None
 
 
 class Policy(Struct, frozen=True, kw_only=True):
