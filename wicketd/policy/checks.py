@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
+from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
 from wicketd.policy import lexer
 from wicketd.policy.diagnose import Place, problem
@@ -52,6 +53,11 @@ class Scope:
             "Wicket::Tool": tools,
         }
         return cls(ids, may_permit, names)
+
+    def among(self, everyone: Sequence[Member]) -> "Scope":
+        """The scope of an agent with these members."""
+        groups = tuple(sorted({group for one in everyone for group in one.groups}))
+        return replace(self, members=tuple(one.principal for one in everyone), groups=groups)
 
 
 def run(text: str, read: Sequence[tuple[Place, StatementFacts]], scope: Scope) -> list[Problem]:

@@ -258,8 +258,7 @@ class PolicySets:
         names = tree(schema, list(now.views.values()))
         asked = Scope.of(now.agent.key, schema, may_permit=may_permit, names=names)
         everyone = await self._desk.db.all(members.of_agent(now.agent.id))
-        groups = tuple(sorted({group for one in everyone for group in one.groups}))
-        asked = replace(asked, members=tuple(one.principal for one in everyone), groups=groups)
+        asked = asked.among(everyone)
         return await self._tools.checker.check(schema.text, text, asked)
 
     async def require_valid(self, now: SetNow, text: str, scope: MemberId | None) -> None:
