@@ -75,7 +75,7 @@ async def test_a_broken_set_is_refused_with_place_and_exit_code(
     (files / "keep-notes.cedar").write_text("permit (")
     ran = await wicket(there, f"import demo {files} --dry-run")
     assert ran.code == 6
-    assert "  keep-notes:1:1 error[syntax]" in ran.err
+    assert "  keep-notes:1:9 error[syntax]" in ran.err
     (files / "keep-notes.cedar").unlink()
     assert (await wicket(there, f"import demo {files} --dry-run")).code == 2
     assert (await wicket(there, f"import nowhere {files}")).code == 2
