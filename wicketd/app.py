@@ -174,12 +174,13 @@ async def _compose(  # the whole of what a daemon is made of
     )  # fmt: skip
     lists = _lists(config, system, rooms, services)
     recording = Recording(config.audit.arguments, config.audit.arguments_days)
+    is_strict = config.policy.unnamed_arguments == "strict"
     calls = Calls(
         rooms.kept.desk,
         rooms.kept.snapshots,
         rooms.kept.sessions,
         Recorder(rooms.sealer, system.random, recording),
-        strict_arguments=config.policy.unnamed_arguments == "strict",
+        strict_arguments=is_strict,
     )
     ring = KeyringStatus(db, home.keyring, system.clock)
     sources = StatusSources(rooms.kept.snapshots, rooms.wal, ring, Metrics(), settings)
@@ -221,7 +222,6 @@ async def _compose(  # the whole of what a daemon is made of
             system.random,
         ),
     )
-    is_strict = config.policy.unnamed_arguments == "strict"
     rehearsals = Rehearsals(
         rooms.kept.desk, rooms.sets, rooms.kept.child, rooms.sealer, strict=is_strict
     )
