@@ -22,7 +22,7 @@ from tests.support.calling import (
 from tests.support.fronts import eventually
 from tests.support.rehearsing import InProcessReplay, replays_over
 from tests.support.state import ADMIN, tool
-from wicketd.domain.calls import Refusal, RefusalKind
+from wicketd.domain.calls import Refusal, RefusalKind, Subject
 from wicketd.domain.errors import (
     BadRequest,
     Conflict,
@@ -138,6 +138,29 @@ async def test_a_draft_shows_what_it_would_have_changed(calling: Calling) -> Non
     assert first.after is not None
     assert first.baseline.allow
     assert [(one.key, one.version) for one in first.after.determining] == [("draft", 0)]
+
+
+@pytest.mark.parametrize(
+    ("subject", "method", "action"),
+    [
+        (Subject.PROMPT, "prompts/get", "get_prompt"),
+        (Subject.RESOURCE, "resources/read", "read_resource"),
+    ],
+)
+async def test_prompts_and_resources_are_replayed_too(
+    calling: Calling, subject: Subject, method: str, action: str
+) -> None:
+    await calling.policy(
+        "reading", f'permit (principal, action == Wicket::Action::"{action}", resource);'
+    )
+    asked = calling.call(await calling.caller(), "look", arguments={"name": "x"})
+    assert await calling.is_let_through(replace(asked, method=method, subject=subject))
+    unchanged = await replayed(calling, ReplayAsk(ALL))
+    assert (unchanged.tally.matched, unchanged.tally.unmatched.total()) == (1, 0)
+    assert unchanged.tally.changed.total() == 0
+    never = f'forbid (principal, action == Wicket::Action::"{action}", resource);'
+    found = await replayed(calling, ReplayAsk(ALL, draft=DraftText(never)))
+    assert found.tally.changed == {"allow_deny": 1}
 
 
 async def test_a_watched_policy_is_replayed_as_if_it_were_enforced(calling: Calling) -> None:

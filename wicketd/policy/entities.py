@@ -83,6 +83,14 @@ def other_subject(kind: Kind, service: str, name: str) -> Subject:
     return Subject(action, (), uid, dict(attrs), service, (uid[0],), frozenset((action,)))
 
 
+def kind_of(resource: str | None) -> Kind:
+    """What a call asked for, by the resource that its row recorded."""
+    for kind, name in ((Kind.PROMPT, "Prompt"), (Kind.RESOURCE, "Resource")):
+        if resource is not None and resource.startswith(f'Wicket::{name}::"'):
+            return kind
+    return Kind.TOOL
+
+
 def subject_of(
     tools: Mapping[tuple[str, str], Subject], kind: Kind, service: str, name: str
 ) -> Subject | None:

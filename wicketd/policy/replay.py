@@ -21,6 +21,7 @@ from wicketd.policy import encode, lexer, listing
 from wicketd.policy.batches import Batches
 from wicketd.policy.decisions import PolicyRequest, Verdict
 from wicketd.policy.encode import Encoded, EncodeRefusal
+from wicketd.policy.entities import Kind
 from wicketd.policy.lru import Lru
 from wicketd.policy.schema import ToolShape
 from wicketd.policy.setups import Setup
@@ -92,6 +93,7 @@ class RecordedCall(msgspec.Struct, frozen=True):
     redacted: bool = False
     target: Target | None = None
     is_unresolved: bool = False
+    kind: Kind = Kind.TOOL
 
 
 class Redecided(msgspec.Struct, frozen=True):
@@ -165,10 +167,12 @@ class Replayer:
 
     def _read(self, row: RecordedCall) -> PolicyRequest | Replayed:
         """What is asked about a row, or why nothing is."""
+        context = self._context(row)
+        if row.kind is not Kind.TOOL:
+            return self._read_other(row, context)
         shape = self._baseline.schema.shapes.get((row.service, row.name))
         if shape is None:
             return Replayed(row.seq, TOOL_GONE)
-        context = self._context(row)
         if context is None:
             return Replayed(row.seq, NO_CONTEXT)
         if row.arguments is None and not (row.redacted and self._is_blind(shape)):
@@ -177,6 +181,19 @@ class Replayer:
             row.arguments or {}, shape.input, named=self._names, strict=self._strict
         )
         if row.is_unresolved or isinstance(encoded, EncodeRefusal):
+            return Replayed(row.seq, NOT_REPRESENTABLE)
+        return self._request(row, encoded, context)
+
+    def _read_other(
+        self, row: RecordedCall, context: JsonObject | None
+    ) -> PolicyRequest | Replayed:
+        """The same for a prompt or resource: policies see none of its arguments."""
+        if context is None:
+            return Replayed(row.seq, NO_CONTEXT)
+        if row.arguments is None and "unmodelled" in self._names:
+            return Replayed(row.seq, ARGS_MISSING)
+        encoded = encode.unmodelled(row.arguments or {})
+        if isinstance(encoded, EncodeRefusal):
             return Replayed(row.seq, NOT_REPRESENTABLE)
         return self._request(row, encoded, context)
 
@@ -213,6 +230,7 @@ class Replayer:
             session=_counters(context["session"]),
             ip=None,
             target=row.target,
+            kind=row.kind,
             recorded=context,
         )
 

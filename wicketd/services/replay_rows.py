@@ -17,6 +17,7 @@ from wicketd.domain.catalogue import ServiceView, Target, ToolStatus
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, Role
 from wicketd.domain.policies import Reason
+from wicketd.policy.entities import kind_of
 from wicketd.policy.replay import (
     NO_CONTEXT,
     ListChange,
@@ -147,6 +148,7 @@ class Opener:
             redacted=body.args_state == "redacted",
             target=None if isinstance(target, Unresolved) else target,
             is_unresolved=isinstance(target, Unresolved),
+            kind=kind_of(body.resource),
         )
 
     def _target(self, row: AuditRow, arguments: JsonObject | None) -> Target | Unresolved | None:
