@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from member import Member, PageFailed
 
 ROOT: Final = Path(__file__).parent.parent.parent
+GIT_SERVER: Final = Path(sys.executable).parent / "mcp-server-git"
 CANARY: Final = "demo-token-c4n4ry-5d1f"
 YOU: Final = "you@example.test"
 DENY_MESSAGE: Final = "Deleting notes needs a person."
@@ -141,6 +142,16 @@ def wait_for(what: str, port: int, child: subprocess.Popen[bytes], log: Path) ->
     raise StepFailed(f"{what} did not start:\n{log.read_text()[-2000:]}")
 
 
+def repository(demo: Demo) -> str:
+    """A git repository for the server of another maker, which wicketd starts over pipes."""
+    place = str(demo.directory / "repository")
+    try:
+        subprocess.run(["git", "init", "-q", "-b", "main", place], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise StepFailed(f"git init failed; the demo needs git: {error}") from error
+    return place
+
+
 def set_up(demo: Demo) -> str:
     """Steps 2 to 5: state, daemon, upstream, agent, service, policies, an invited member's key."""
     print("1. A state directory, keys and a configuration")
@@ -153,12 +164,19 @@ def set_up(demo: Demo) -> str:
         ' allow_networks = ["127.0.0.0/8"], insecure_http = true }\n'
         'credential = { kind = "static", header = "Authorization", format = "Bearer {token}" }\n'
     )
+    command = msgspec.json.encode([str(GIT_SERVER), "--repository", repository(demo)]).decode()
+    (connectors / "git.toml").write_text(
+        f'key = "git"\nname = "Git"\ntransport = {{ kind = "stdio", command = {command} }}\n'
+        'credential = { kind = "none" }\n'
+    )
     config = demo.directory / "wicketd.toml"
     config.write_text(
         f'state_dir = "{demo.directory}"\n[server]\nport = {demo.port}\n'
         f'[services]\nconnectors_dir = "{connectors}"\n[portal]\nmail = "console"\n'
     )
-    print("2. The daemon and a real MCP server that wants a bearer token")
+    print(
+        "2. The daemon and a real MCP server that wants a bearer token; git's is started by wicketd"
+    )
     server = str(ROOT / "contrib" / "demo" / "notes_server.py")
     demo.start("notes", server, str(demo.notes_port), NOTES_TOKEN=CANARY)
     demo.start("wicketd", "-m", "wicketd", "serve", "--config", str(config))
@@ -168,6 +186,8 @@ def set_up(demo: Demo) -> str:
     demo.wicket("agent", "create", "demo", "--name", "Demo agent", "--tz", "Europe/Berlin")
     demo.wicket("service", "enable", "demo", "notes", "--allow", "read")
     demo.wicket("service", "discover", "demo", "notes", "--token-stdin", stdin=CANARY)
+    demo.wicket("service", "enable", "demo", "git", "--allow", "read")
+    demo.wicket("service", "discover", "demo", "git")
     for name, text in POLICIES.items():
         demo.wicket("policy", "create", "demo", "--name", name, "-", stdin=text)
     demo.wicket("policy", "create", "demo", "--name", "May create", "--shadow", "-", stdin=SHADOW)
@@ -216,13 +236,14 @@ async def call_tools(demo: Demo, key: str) -> None:
             async with Client(transport, mode=mode) as client:
                 listed = await client.list_tools()
                 names = [tool.name for tool in listed.tools]
-                shown = f"{len(names)} of 4 tools shown: {', '.join(names)}"
+                shown = f"{len(names)} tools shown: {', '.join(names)}"
                 print(f"  {client.protocol_version}: {shown}")
                 if "notes__search_notes" not in names:
                     raise StepFailed("the client does not see the tool that its policy permits")
                 for name, arguments in (
                     ("notes__search_notes", {"query": "wicket"}),
                     ("wicket__status", {}),
+                    ("git__git_status", {"repo_path": str(demo.directory / "repository")}),
                     ("notes__create_note", {"name": "todo", "text": "ask"}),
                     ("notes__delete_note", {"name": "welcome"}),
                     ("notes__create_note", {"name": "todo", "text": "ask again"}),
@@ -271,6 +292,7 @@ def check(rows: list[list[str]]) -> None:
     """The table must hold what the demo promises."""
     promised = {
         "an allowed call": lambda r: r[1] == "allow" and "baseline-notes@" in r[2],
+        "a call of a server over stdio": lambda r: r[0] == "git__git_status" and r[1] == "allow",
         "a call denied by its tier": lambda r: r[1] == "deny" and r[2] == "(no_permit)",
         "a call denied with a message": lambda r: r[1] == "deny" and "no-deletions@" in r[2],
         "a call stopped by the breaker": lambda r: r[1] == "deny" and "circuit-breaker@" in r[2],
