@@ -15,7 +15,6 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "wicket policy touches": POLICIES,
     "GET /v1/audit/pages": TUI,
     "POST /v1/audit/{ref}/reveal": TUI,
     "POST /v1/audit/{ref}/proof": TUI,

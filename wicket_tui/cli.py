@@ -25,6 +25,7 @@ from wicket_tui.headless import (
     replay,
     service,
     session,
+    touches,
 )
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
@@ -32,7 +33,7 @@ from wicket_tui.options import Options
 from wicket_tui.sockets import default_socket
 from wicketd import __version__
 
-EXTENSIONS: Final = (policy_files, recipe, rehearsal, replay, expectations)
+EXTENSIONS: Final = (policy_files, recipe, rehearsal, replay, expectations, touches)
 """Modules that add their commands to the noun `policy`; importing them is enough."""
 
 app = typer.Typer(

@@ -27,7 +27,7 @@ invite: list create resend revoke
 account: list show block unblock sign-out reset-mfa link
 key: list issue revoke snippet
 connection: list set connect discard
-policy: list show create save enable disable delete mode versions rollback
+policy: list show create save enable disable delete mode versions rollback touches
 policy: check format schema revisions simulate replay recipe diff export import edit test coverage
 session: list show reset
 audit: list tail show facets export checkpoint to-test

@@ -18,11 +18,13 @@ from wicketd.policy.checks import Scope
 from wicketd.policy.child import Crashed, PolicyChild
 from wicketd.policy.replay import Principal, RecordedCall, Replayer
 from wicketd.policy.simulate import HypotheticalCall
+from wicketd.policy.touches import ToolAt
 
 SCHEMA = two_services()
 SCOPE = Scope.of("agent", SCHEMA, may_permit=True)
 PERMIT = "permit (principal, action, resource);"
 CONDITIONED = "permit (principal, action, resource) when { context.time.hour > 8 };"
+NAMED = 'forbid (principal, action, resource) when { action in Wicket::Action::"destructive" };'
 CRASHING = (sys.executable, "-c", "import os; input(); os.abort()")
 SILENT = (sys.executable, "-c", "import time; time.sleep(600)")
 HALF = (sys.executable, "-c", "input(); print('{', end='', flush=True)")
@@ -89,6 +91,38 @@ async def test_a_child_that_does_not_answer_costs_an_answer(
     with pytest.raises(Crashed):
         await broken.facts(PERMIT)
     await broken.stop()
+
+
+async def test_it_tells_what_each_valid_statement_touches(live: PolicyChild) -> None:
+    places = [ToolAt.of(one) for one in SCHEMA.shapes.values()]
+    text = f'{NAMED}\npermit (principal);\n@id("all") {PERMIT}'
+    found = await live.touches(SCHEMA.text, text, places)
+    assert found is not None
+    assert [(one.number, one.effect, one.label) for one in found] == [
+        (1, Effect.FORBID, None),
+        (3, Effect.PERMIT, "all"),
+    ]
+    assert {name for _, name in found[0].actions} == {"delete_file", "deploy.run"}
+    assert len(found[1].actions) == len(places)
+    assert await live.touches(SCHEMA.text, text, places) == found
+
+
+async def test_one_statement_is_remembered_for_each_set_of_tools(live: PolicyChild) -> None:
+    places = [ToolAt.of(one) for one in SCHEMA.shapes.values()]
+    found = [await live.touches(SCHEMA.text, PERMIT, some) for some in (places, places[:1])]
+    assert [len(one[0].actions) for one in found if one] == [len(places), 1]
+
+
+async def test_touches_end_without_an_answer_where_time_is_short() -> None:
+    tight = (
+        sys.executable,
+        "-c",
+        "from wicketd.policy import child; child.TOUCHES_CPU_NS = -1; child.main()",
+    )
+    for process in (PolicyChild(tight), PolicyChild(SILENT, 0.2)):
+        places = [ToolAt.of(one) for one in SCHEMA.shapes.values()]
+        assert await process.touches(SCHEMA.text, NAMED, places) is None
+        await process.stop()
 
 
 async def test_it_is_started_again_after_a_crash(live: PolicyChild) -> None:

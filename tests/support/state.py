@@ -27,7 +27,7 @@ from wicketd.domain.policies import Problem
 from wicketd.domain.ports import Tx
 from wicketd.net.client import GuardedClient
 from wicketd.oauth.client import OAuthHttp
-from wicketd.policy import checker, engine
+from wicketd.policy import checker, engine, touches
 from wicketd.policy.checks import Scope
 from wicketd.policy.stack import BigStack
 from wicketd.services.agents import Agents
@@ -145,6 +145,23 @@ class InProcessChecker:
         return await self._stack.run(
             lambda: checker.check(engine.parse_schema(schema_text), text, scope)
         )
+
+    async def touches(
+        self, schema_text: str, text: str, at: Sequence[touches.ToolAt]
+    ) -> list[touches.Touch] | None:
+        """See `PolicyChild.touches`."""
+
+        def work() -> list[touches.Touch]:
+            schema, subjects = engine.parse_schema(schema_text), [one.subject() for one in at]
+            return touches.touches(
+                text,
+                lambda one: bool(engine.validate(one, schema)),
+                lambda one, facts: tuple(
+                    found.action for found in touches.touched(one, facts, subjects, schema)
+                ),
+            )
+
+        return await self._stack.run(work)
 
     async def format(self, text: str) -> str:
         """See `PolicyChild.format`."""

@@ -66,7 +66,7 @@ POLICY_ROLLBACK: Final = Endpoint(
 POLICY_CHECK: Final = Endpoint(
     name="policy.check", method="POST", path=_A + "/policies/check", request=policies.PolicyCheck,
     response=policies.PolicyChecked, command="policy check",
-    summary="The problems of a text, nothing saved.")
+    summary="The problems of a text and the tools that its statements touch, nothing saved.")
 POLICY_FORMAT: Final = Endpoint(
     name="policy.format", method="POST", path=_A + "/policies/format",
     request=policies.PolicyFormat, response=policies.PolicyFormatted, command="policy format",

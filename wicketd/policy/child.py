@@ -12,6 +12,7 @@ import hashlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,18 +23,22 @@ import msgspec
 from wicketd.domain.errors import PolicyInvalid, Unhealthy, WicketError
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
-from wicketd.policy import checker, engine, simulate
+from wicketd.policy import checker, engine, simulate, touches
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import SchemaHandle, Snapshot
+from wicketd.policy.entities import Uid
 from wicketd.policy.lru import Lru
 from wicketd.policy.replay import ListChange, RecordedCall, Replayed, Replayer
 from wicketd.policy.setups import Setup
 from wicketd.policy.simulate import Explained, HypotheticalCall
 from wicketd.policy.stack import STACK_BYTES
+from wicketd.policy.touches import ToolAt, Touch
 
 DEADLINE_S: Final = 5.0
 REPLAY_DEADLINE_S: Final = 60.0
 """For one page of a replay."""
+TOUCHES_CPU_NS: Final = 2_000_000_000
+"""For what the statements of a text touch: ends before the child would have to be killed."""
 MODULE: Final = "wicketd.policy.child"
 _LINE_LIMIT: Final = 64 * 1024 * 1024
 _SCHEMAS: Final = 8
@@ -49,7 +54,7 @@ T = TypeVar("T")
 
 
 class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line to the child. `op`: check, format, facts, simulate, replay, rows or lists."""
+    """One line to the child. `op`: check, touches, format, facts, simulate, replay, rows, lists."""
 
     op: str
     text: str
@@ -60,6 +65,7 @@ class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: msgspec.Raw = msgspec.Raw(b"[]")
     members: tuple[Member, ...] = ()
     tools: tuple[tuple[str, str], ...] = ()
+    at: tuple[ToolAt, ...] = ()
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -84,6 +90,12 @@ class _Facts(msgspec.Struct, frozen=True):
     def value(self) -> StatementFacts:
         """The same as the daemon's value."""
         return StatementFacts(**msgspec.structs.asdict(self))
+
+
+class _Touches(msgspec.Struct, frozen=True):
+    """`found` None: the budget did not suffice."""
+
+    found: list[Touch] | None
 
 
 class Crashed(Unhealthy):
@@ -121,6 +133,19 @@ class PolicyChild:
         except Crashed as error:
             end = len(text)
             return [Problem("error", "checker_crashed", error.message, None, 0, end, 1, 1, None)]
+
+    async def touches(
+        self, schema_text: str, text: str, at: Sequence[ToolAt]
+    ) -> list[Touch] | None:
+        """What the statements of a guarded text touch; None: it took too long or did not end well.
+
+        Statements with errors are left out.
+        """
+        try:
+            ask = _Ask("touches", text, schema_text, at=tuple(at))
+            return (await self._ask(ask, _Touches)).found
+        except Crashed:
+            return None
 
     async def format(self, text: str) -> str:
         """The text in the engine's layout.
@@ -244,6 +269,10 @@ def _environment() -> Mapping[str, str]:
     return {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
 
 
+class _OutOfTime(Exception):
+    """The budget of a question is spent."""
+
+
 class Worker:
     """The child's end: answers lines; keeps the schemas it parsed last."""
 
@@ -252,6 +281,7 @@ class Worker:
         self._setups: Lru[bytes, tuple[Setup, list[Snapshot]]] = Lru(_SETUPS)
         self._replayer: Replayer | None = None
         self._messages: Lru[tuple[bytes, str], list[str]] = Lru(_STATEMENTS)
+        self._touched: Lru[tuple[bytes, bytes, str], tuple[Uid, ...]] = Lru(_STATEMENTS)
 
     def answer(self, line: bytes) -> bytes:
         """The answer to one line, without its line end."""
@@ -266,6 +296,8 @@ class Worker:
     def _result(self, ask: _Ask) -> object:
         if ask.op == "check":
             return self._check(ask)
+        if ask.op == "touches":
+            return self._touches(ask)
         if ask.op == "format":
             return engine.format_text(ask.text)
         if ask.op == "simulate":
@@ -278,14 +310,45 @@ class Worker:
 
     def _check(self, ask: _Ask) -> object:
         """A check that asks the validator about no statement twice under one schema."""
-        schema = self._schemas.get(ask.schema, lambda: engine.parse_schema(ask.schema))
-        digest = hashlib.sha256(ask.schema.encode()).digest()
+        schema, digest = self._schema(ask.schema)
+        return checker.check(schema, ask.text, ask.scope, self._validator(schema, digest))
 
+    def _schema(self, text: str) -> tuple[SchemaHandle, bytes]:
+        """A schema and the digest of its text."""
+        schema = self._schemas.get(text, lambda: engine.parse_schema(text))
+        return schema, hashlib.sha256(text.encode()).digest()
+
+    def _validator(self, schema: SchemaHandle, digest: bytes) -> Callable[[str], list[str]]:
         def validate(statement: str) -> list[str]:
             make = partial(engine.validate, statement, schema)
             return self._messages.get((digest, statement), make)
 
-        return checker.check(schema, ask.text, ask.scope, validate)
+        return validate
+
+    def _touches(self, ask: _Ask) -> _Touches:
+        """What statements touch, remembered for each."""
+        schema, digest = self._schema(ask.schema)
+        validate = self._validator(schema, digest)
+        subjects = [one.subject() for one in ask.at]
+        among = hashlib.sha256(msgspec.json.encode(ask.at)).digest()
+        until = time.thread_time_ns() + TOUCHES_CPU_NS
+
+        def tick() -> None:
+            if time.thread_time_ns() > until:
+                raise _OutOfTime
+
+        def reach(statement: str, facts: StatementFacts) -> tuple[Uid, ...]:
+            def make() -> tuple[Uid, ...]:
+                found = touches.touched(statement, facts, subjects, schema, tick)
+                return tuple(one.action for one in found)
+
+            return self._touched.get((digest, among, statement), make)
+
+        try:
+            found = touches.touches(ask.text, lambda statement: bool(validate(statement)), reach)
+        except _OutOfTime:
+            return _Touches(None)
+        return _Touches(found)
 
     def _replay(self, ask: _Ask) -> object:
         if ask.op == "replay":

@@ -1,25 +1,95 @@
 """Which tools a statement can ever matter for (policy spec, 7.4).
 
-Counterparts: `policy.slices` for scopes, `policy.engine` for what partial evaluation leaves.
-Invariant: on the safe side, a statement that may hold for some call of a tool touches it.
+Counterparts: `policy.slices` for scopes, `policy.engine` for what partial evaluation leaves;
+`policy.child` asks, `services.policy_touches` reads. Invariant: on the safe side, a statement that
+may hold for some call of a tool touches it.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
+import msgspec
+
+from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.json import Json, JsonObject
-from wicketd.domain.policies import StatementFacts
+from wicketd.domain.policies import Effect, StatementFacts
 from wicketd.policy import engine, entities, lexer, slices
 from wicketd.policy.engine import SchemaHandle
-from wicketd.policy.entities import Subject
+from wicketd.policy.entities import Subject, Uid
+from wicketd.policy.schema import ToolShape
 
 _NOTHING: Final[JsonObject] = {"Value": False}
 
 
+class ToolAt(msgspec.Struct, frozen=True):
+    """What statements can match a tool by, as it goes to the policy child."""
+
+    action: Uid
+    groups: tuple[Uid, ...]
+    service: str
+    types: tuple[str, ...]
+
+    @classmethod
+    def of(cls, shape: ToolShape) -> "ToolAt":
+        """A tool of a schema."""
+        return cls(shape.action, shape.groups, shape.service, shape.types)
+
+    def subject(self) -> Subject:
+        """The subject of its calls, which no question about actions asks for attributes."""
+        actions = frozenset((self.action, *self.groups))
+        nothing = ("Wicket::Tool", "")
+        return Subject(self.action, self.groups, nothing, {}, self.service, self.types, actions)
+
+
+class Touch(msgspec.Struct, frozen=True):
+    """One statement that parses and validates.
+
+    `number`: from 1; `label`: its @id; `start`: its first code point; `actions`: what it touches.
+    """
+
+    number: int
+    effect: Effect
+    label: str | None
+    start: int
+    actions: tuple[Uid, ...]
+
+
+Reach: TypeAlias = Callable[[str, StatementFacts], tuple[Uid, ...]]
+"""Actions that a statement touches."""
+
+
+def touches(text: str, has_errors: Callable[[str], bool], reach: Reach) -> list[Touch]:
+    """What each statement of a guarded text touches; those with errors are left out.
+
+    `has_errors`: whether the validator refuses a statement.
+    """
+    found: list[Touch] = []
+    for number, span in enumerate(lexer.split(text), 1):
+        statement = text[span.start : span.end]
+        try:
+            (facts,) = engine.facts_of(statement)
+        except PolicyInvalid:
+            continue
+        if not has_errors(statement):
+            label, actions = facts.annotations.get("id"), reach(statement, facts)
+            found.append(Touch(number, facts.effect, label, span.start, actions))
+    return found
+
+
+def _nothing() -> None:
+    """No limit."""
+
+
 def touched(
-    statement: str, facts: StatementFacts, subjects: Iterable[Subject], schema: SchemaHandle
+    statement: str,
+    facts: StatementFacts,
+    subjects: Iterable[Subject],
+    schema: SchemaHandle,
+    tick: Callable[[], None] = _nothing,
 ) -> list[Subject]:
     """The subjects whose calls a statement that parses and validates can match.
+
+    `tick`: called before each question to the engine; what it raises ends the work.
 
     Raises:
         PolicyInvalid: guard or parser refuse the text.
@@ -34,8 +104,14 @@ def touched(
     # Where no condition names the action, what holds for one of them holds for all.
     is_alike = sum(token.text == "action" for token in lexer.significant(statement)) == 1
     if is_alike:
+        tick()
         return inside if inside and _can_hold(statement, inside[0], schema) else []
-    return [one for one in inside if _can_hold(statement, one, schema)]
+    found: list[Subject] = []
+    for one in inside:
+        tick()
+        if _can_hold(statement, one, schema):
+            found.append(one)
+    return found
 
 
 def _can_hold(statement: str, at: Subject, schema: SchemaHandle) -> bool:

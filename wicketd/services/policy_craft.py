@@ -7,6 +7,7 @@ from wicketd.services import find, watching
 from wicketd.services.desk import Desk
 from wicketd.services.policy_coverage import PolicyCoverage
 from wicketd.services.policy_sets import PolicySets
+from wicketd.services.policy_touches import PolicyTouches
 from wicketd.services.policy_transfers import PolicyTransfers
 from wicketd.services.recipes import Recipes
 from wicketd.services.watching import Watched
@@ -19,6 +20,7 @@ class PolicyCraft:
         self._db = desk.db
         self.coverage = PolicyCoverage(desk, sets)
         self.recipes = Recipes(desk, sets)
+        self.touches = PolicyTouches(desk, sets)
         self.transfers = PolicyTransfers(desk, sets)
 
     async def watched(self, agent: str) -> Mapping[PolicyId, Watched]:

@@ -7,7 +7,6 @@ verify is never built upon (section 4), so an edited database is not blessed by 
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol
 
 from wicketd.connectors.catalogue import Catalogue
 from wicketd.domain.actor import Actor
@@ -28,6 +27,7 @@ from wicketd.policy.schema import render
 from wicketd.policy.stack import BigStack
 from wicketd.services import rules, views
 from wicketd.services.builtin import BUILT_IN_KEY, status_view
+from wicketd.services.checker import Checker
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Topic
 from wicketd.services.impact import Impact, Side, impact
@@ -37,16 +37,6 @@ from wicketd.services.standing import Compiled, Move, Standing
 from wicketd.services.versions import Draft, Edit, first
 from wicketd.services.views import ServiceTools
 from wicketd.storage import agents, members, policies, services
-
-
-class Checker(Protocol):
-    """The policy child: the only process that reads text nobody has read before."""
-
-    async def check(self, schema_text: str, text: str, scope: Scope) -> list[Problem]:
-        """Problems of a text under a schema; no error among them: it may be saved."""
-
-    async def format(self, text: str) -> str:
-        """The text in the one layout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +96,7 @@ class PolicySets:
     ) -> None:
         self._desk = desk
         self._tools = tools
+        self.checker = tools.checker
         self._catalogue = catalogue
         self._settings = settings or SetRules()
         hold = self._settings.hold_changed

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from wicketd.admin import mapping, names_mapping
+from wicketd.admin import mapping, names_mapping, touches_mapping
 from wicketd.admin.paging import page
 from wicketd.admin.usecases import Ask, Handlers, UseCases
 from wicketd.api.types import policies as wire
@@ -101,9 +101,11 @@ async def rollback(uses: UseCases, ask: Ask[wire.PolicyRollback]) -> wire.Policy
 
 
 async def check(uses: UseCases, ask: Ask[wire.PolicyCheck]) -> wire.PolicyChecked:
-    """The problems of a text; nothing is stored."""
-    found = await uses.policies.check(ask.request.agent, ask.request.text, ask.request.scope)
-    return wire.PolicyChecked(problems=tuple(map(mapping.problem, found)))
+    """The problems of a text, and what it touches; nothing is stored."""
+    asked = ask.request
+    found = await uses.policies.check(asked.agent, asked.text, asked.scope)
+    touched = await uses.policies.craft.touches.of(asked.agent, asked.text)
+    return touches_mapping.checked(asked.text, found, touched)
 
 
 async def format_(uses: UseCases, ask: Ask[wire.PolicyFormat]) -> wire.PolicyFormatted:

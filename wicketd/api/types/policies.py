@@ -174,10 +174,33 @@ class Problem(Struct, frozen=True, kw_only=True):
     fix: str | None = None
 
 
+class CheckedStatement(Struct, frozen=True, kw_only=True):
+    """A statement without errors. `number`, `line`: from 1; `id`: its `@id`."""
+
+    number: int
+    effect: str
+    id: str | None
+    line: int
+
+
+class TouchedTool(Struct, frozen=True, kw_only=True):
+    """A live tool, with the numbers of the statements that can hold for some call of it."""
+
+    service: str
+    tool: str
+    tier: str
+    statements: tuple[int, ...]
+
+
 class PolicyChecked(Struct, frozen=True, kw_only=True):
-    """The findings of a check, errors first."""
+    """The findings of a check, errors first.
+
+    `touched`: by service and tool, None where the text is too costly to tell.
+    """
 
     problems: tuple[Problem, ...]
+    statements: tuple[CheckedStatement, ...] = ()
+    touched: tuple[TouchedTool, ...] | None = None
 
 
 class PolicyFormat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
