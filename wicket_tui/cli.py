@@ -92,7 +92,7 @@ def bare(  # noqa: PLR0913  # one parameter an option
         say(__version__)
         return
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        say(ctx.get_help())
+        note(ctx.get_help())
         note("The app needs a terminal. Every action has a command: see above.")
         raise typer.Exit(Exit.USAGE)
     if os.environ.get("TERM", "dumb") == "dumb":

@@ -32,7 +32,8 @@ def test_mapped_types_and_their_parents_carry_attributes() -> None:
 
 
 def test_what_a_server_says_of_a_tool_stands_beside_it() -> None:
-    schema: JsonObject = {"properties": {"mode": {"enum": ["a", "b"], "type": "string"}}}
+    mode: JsonObject = {"enum": ["a", "b"], "type": "string"}
+    schema: JsonObject = {"type": "object", "properties": {"mode": mode}}
     definition: JsonObject = {"title": "Run", "description": "Runs.", "inputSchema": schema}
     tool = replace(make_tool("run", status=ToolStatus.GONE), definition=definition)
     view = replace(ops(), tools=(tool,), gone_but_named=("run",))

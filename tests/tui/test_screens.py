@@ -217,10 +217,10 @@ async def test_a_killed_daemon_is_said_and_its_return_noticed(tmp_path: Path) ->
     async with running_daemon(tmp_path) as daemon:
         await ask(daemon.socket, endpoints.AGENT_CREATE, agents.AgentCreate(key="one", name="One"))
         async with terminal(daemon.socket, screen=2) as person:
-            await person.until("one", "online")
+            await person.until("One", "online")
             daemon.kill()
             shown = await person.until("Connection lost", "lost")
-            assert "one" in shown
+            assert "One" in shown
             for screen, number in SCREENS.items():
                 await person.press(str(number))
                 await arrived(person, screen)

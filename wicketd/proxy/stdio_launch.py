@@ -40,8 +40,9 @@ def launch(daemon_pid: int, command: list[str]) -> int:
     for what, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, FILES_MAX)):
         with suppress(OSError, ValueError):  # a sandbox may own the limits
             resource.setrlimit(what, (most, most))
-    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and exec would keep it
-        signal.signal(ignored, signal.SIG_DFL)
+    # Python ignores some, a shell in the background or nohup others, and exec would keep it.
+    for one in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(one, signal.SIG_DFL)
     try:
         os.execve(command[0], command, os.environ)  # noqa: S606  # an argument list, never a shell
     except OSError as error:
