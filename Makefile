@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Many tests wait for a daemon: one worker more than cores keeps the cores busy.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: help venv demo test check fmt docs lock bench faults conformance nightly
+.PHONY: help venv demo test check fmt docs lock bench faults conformance long nightly
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -17,7 +17,7 @@ demo: venv ## run the daemon, a real upstream and a real client; print what was 
 
 test: venv ## house, unit, end-to-end and fault smoke tests
 	@tools/packages.sh npm browser
-	$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder tests $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not long" tests $(ARGS)
 
 check: venv ## format, lint, types, import contracts, generated docs, sizes, unit exposure
 	@tools/packages.sh systemd
@@ -49,4 +49,8 @@ conformance: venv ## the MCP conformance suite in both revisions, direct against
 	@tools/packages.sh conformance
 	$(PY) -m tests.conformance.run $(ARGS)
 
-nightly: test faults ## every long suite
+long: venv ## the tests that are too long for every run
+	@tools/packages.sh npm browser
+	$(PY) -m pytest -q -m long tests $(ARGS)
+
+nightly: test long faults conformance ## every long suite

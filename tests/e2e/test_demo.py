@@ -33,8 +33,8 @@ def _run_in(tmp_path: Path) -> None:
         "signed in with the mailed code",
         "saved the token for notes, made the key",
         "The log is whole.",
-        "2025-11-25: 2 of 4 tools",
-        "2026-07-28: 2 of 4 tools",
+        "2025-11-25: 9 tools",
+        "2026-07-28: 9 tools",
         "4 of notes__create_note would be allowed",
     ):
         assert shown in done.stdout

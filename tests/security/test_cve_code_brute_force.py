@@ -72,6 +72,7 @@ async def test_without_the_browsers_cookie_no_guess_is_even_compared(state: Stat
     assert await house.enter.sign_in.redeem_code(ANN, code, PRELOGIN, IP, BROWSER) is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mail", [True, False])
 async def test_ten_thousand_guesses_at_second_factors(state: State, mail: bool) -> None:
     home = house_of(state, mail=False)
