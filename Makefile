@@ -17,6 +17,7 @@ demo: venv ## run the daemon, a real upstream and a real client; print what was 
 
 test: venv ## house, unit, end-to-end and fault smoke tests
 	@tools/packages.sh npm browser
+	@$(PY) -m compileall -q wicketd wicket_tui # else each daemon compiles anew under PYTHONDONTWRITEBYTECODE
 	$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not long" tests $(ARGS)
 
 check: venv ## format, lint, types, import contracts, generated docs, sizes, unit exposure
