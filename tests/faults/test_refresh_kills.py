@@ -128,6 +128,7 @@ async def test_a_kill_behind_any_step_leaves_one_of_three_states(
         print({step: (len(ends), ends.count("lost")) for step, ends in ended.items()})
 
 
+@pytest.mark.long
 async def test_a_kill_while_the_answer_is_on_its_way_is_a_lost_refresh(
     directory: Path, kills: int
 ) -> None:

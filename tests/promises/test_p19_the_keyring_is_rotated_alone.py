@@ -211,6 +211,7 @@ def retire(daemon: RunningDaemon, kid: str, said: list[str]) -> None:
     said.append(daemon.run("wicketd", *arguments))
 
 
+@pytest.mark.long
 @pytest.mark.requirement("P19", "FC8")
 async def test_a_rotation_under_load_and_kills_fails_no_call_and_loses_no_row(
     directory: Path, rounds: int, chance: random.Random
