@@ -13,8 +13,9 @@ import pytest
 from tests.support.daemon import running_daemon
 from wicketd import daemon
 from wicketd.config import load
-from wicketd.daemon import SystemClock, SystemIds, SystemRandom, Tasks
+from wicketd.daemon import Tasks
 from wicketd.domain.errors import ConfigInvalid
+from wicketd.system import SystemClock, SystemIds, SystemRandom
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from wicketd.domain.errors import (
     StorageBroken,
     WicketError,
 )
+from wicketd.system import SystemClock, SystemIds, SystemRandom
 
 if TYPE_CHECKING:
     from wicketd.services.rotation import Place
@@ -97,7 +98,6 @@ def init(
     ] = False,
 ) -> None:
     """Makes state directory, keys and configuration; overwrites nothing."""
-    from wicketd.daemon import SystemRandom  # loads the whole daemon
     from wicketd.services import founding
 
     with _explained():
@@ -130,7 +130,6 @@ def doctor(
     ] = False,
 ) -> None:
     """Looks at this host: each finding with the command that mends it."""
-    from wicketd.daemon import SystemClock, SystemIds  # loads the whole daemon
     from wicketd.entrance import mail_fault
     from wicketd.services import doctor as checks
     from wicketd.services import limits as unprotected
@@ -208,7 +207,6 @@ def audit_verify(
 @keyring_app.command("init")
 def keyring_init(config: ConfigOption = None, keyring: KeyringOption = None) -> None:
     """Makes a keyring with one key where there is none."""
-    from wicketd.daemon import SystemRandom
     from wicketd.services import rotation
 
     with _explained():
@@ -219,7 +217,6 @@ def keyring_init(config: ConfigOption = None, keyring: KeyringOption = None) -> 
 @keyring_app.command("rotate")
 def keyring_rotate(config: ConfigOption = None, keyring: KeyringOption = None) -> None:
     """Adds a new active key; the daemon re-wraps everything after a restart or SIGHUP."""
-    from wicketd.daemon import SystemRandom
     from wicketd.services import rotation
 
     with _explained():
@@ -264,7 +261,6 @@ def keyring_retire(
     ] = False,
 ) -> None:
     """Takes a key away that nothing names any more; with --drop-keys wicketd must be stopped."""
-    from wicketd.daemon import SystemClock, SystemIds, SystemRandom
     from wicketd.services import rotation
     from wicketd.services.retiring import Tools
 
@@ -340,7 +336,6 @@ def _next_steps(place: Path, *, systemd: bool) -> str:
 
 
 def _now() -> float:
-    from wicketd.daemon import SystemClock
 
     return SystemClock().now_ms() / 1000
 

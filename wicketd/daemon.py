@@ -12,10 +12,8 @@ import ipaddress
 import logging
 import os
 import resource
-import secrets
 import signal
 import socket
-import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +25,6 @@ from wicketd.app import Daemon, System, compose
 from wicketd.config import Config, variable
 from wicketd.domain.errors import ConfigInvalid, WicketError
 from wicketd.domain.health import Setting, Settings
-from wicketd.domain.ids import uuid7
 from wicketd.net.addresses import is_loopback_host
 from wicketd.net.hosts import Hosts
 from wicketd.oauth.refresh import Reached
@@ -35,6 +32,7 @@ from wicketd.proxy.door import Door
 from wicketd.proxy.transport import Rules
 from wicketd.services.installation import Keys
 from wicketd.services.refreshing import nowhere
+from wicketd.system import SystemClock, SystemIds, SystemRandom
 from wicketd.vault import keyring
 from wicketd.vault.keyring import KeyringFile
 
@@ -47,34 +45,6 @@ _PR_SET_DUMPABLE: Final = 4
 _GC_THRESHOLDS: Final = (10_000, 20, 20)
 """A call leaves hundreds of objects and no cycles: with the interpreter's (700, 10, 10) looking for
 some cost a tenth of it (measured)."""
-
-
-class SystemClock:
-    """The operating system's clocks."""
-
-    def now_ms(self) -> int:
-        """Milliseconds since 1970 UTC."""
-        return time.time_ns() // 1_000_000
-
-    def monotonic_s(self) -> float:
-        """Seconds that never go back."""
-        return time.monotonic()
-
-
-class SystemRandom:
-    """The operating system's random source."""
-
-    def bytes(self, count: int) -> bytes:
-        """`count` random bytes."""
-        return secrets.token_bytes(count)
-
-
-class SystemIds:
-    """UUIDv7s of now; safe on every thread."""
-
-    def uuid7(self) -> str:
-        """A new id."""
-        return uuid7(time.time_ns() // 1_000_000, secrets.token_bytes(10))
 
 
 class Tasks:

@@ -69,6 +69,14 @@ def test_the_daemon_loads_no_user_interface_and_no_httpx() -> None:
     assert not tops(modules) & {*UI, "httpx"}
 
 
+def test_making_keys_loads_nothing_that_serves(tmp_path: Path) -> None:
+    statements = (
+        f"sys.argv = ['wicketd', 'init', '--dir', {str(tmp_path / 'state')!r}]; "
+        "from wicketd.cli import main; main()"
+    )
+    assert not tops(loaded(statements)) & {"aiohttp", "cedarpy", "starlette", "uvicorn"}
+
+
 def test_the_lexer_brings_no_engine() -> None:
     modules = loaded("import wicketd.policy.lexer")
     assert not tops(modules) - sys.stdlib_module_names - {"wicketd"}
