@@ -4,7 +4,6 @@ One agent, the fixture enabled as the service `c` (the longest of its tools has 
 policy that permits everything, every kind of relaying switched on.
 """
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -49,6 +48,6 @@ async def guarded_fixture(directory: Path, eras: str = "both") -> AsyncIterator[
     async with serve_asgi(app(eras)) as direct:
         connectors = {SERVICE: connector_file(direct)}
         async with running_daemon(directory, settings=_SETTINGS, connectors=connectors) as daemon:
-            key = await asyncio.to_thread(admit, daemon, SERVICE)
+            key = await admit(daemon, SERVICE)
             async with shim(daemon.url, key) as url:
                 yield GuardedFixture(direct, url, daemon, key)

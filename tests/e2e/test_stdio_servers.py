@@ -44,7 +44,7 @@ async def served() -> AsyncIterator[tuple[RunningDaemon, str, Path]]:
         }
         (Path(place) / "state").mkdir(mode=0o700)
         async with running_daemon(Path(place) / "state", connectors=files) as daemon:
-            key = await asyncio.to_thread(admit, daemon, "git")
+            key = await admit(daemon, "git")
             await asyncio.to_thread(
                 daemon.wicket, "service", "enable", "home", "time", "--allow", "all"
             )

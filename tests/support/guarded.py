@@ -15,6 +15,11 @@ from mcp.server.mcpserver.exceptions import ToolError
 
 from tests.support.daemon import RunningDaemon, running_daemon
 from tests.support.upstreams import serve_asgi
+from wicketd.api import endpoints
+from wicketd.api.client import AdminClient
+from wicketd.api.types.agents import AgentCreate
+from wicketd.api.types.members import MemberAdd, MemberRef
+from wicketd.api.types.services import Discover, ServicePut
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ async def guarded(directory: Path, *, settings: str = "") -> AsyncIterator[Guard
     async with serve_asgi(desk(waits).streamable_http_app()) as url:
         connectors = {"desk": connector_file("desk", url)}
         async with running_daemon(directory, settings=settings, connectors=connectors) as daemon:
-            key = await asyncio.to_thread(admit, daemon, "desk")
+            key = await admit(daemon, "desk")
             yield Guarded(daemon, key, waits)
 
 
@@ -94,10 +99,22 @@ def connector_file(key: str, url: str) -> str:
     )
 
 
-def admit(daemon: RunningDaemon, service: str) -> str:
+async def admit(daemon: RunningDaemon, service: str) -> str:
     """An agent with every tool of `service` permitted, a local member, its key."""
-    daemon.wicket("agent", "create", "home", "--name", "Home")
-    daemon.wicket("service", "enable", "home", service, "--allow", "all")
-    daemon.wicket("service", "discover", "home", service)
-    daemon.wicket("member", "add", "home", "me", "--local")
-    return str(daemon.wicket("key", "issue", "home", "me")["text"])
+    async with AdminClient(daemon.socket) as admin:
+        await open_service(admin, service)
+        await admin.call(endpoints.SERVICE_DISCOVER, Discover(agent="home", service=service))
+        return await add_member(admin, "me")
+
+
+async def open_service(admin: AdminClient, service: str) -> None:
+    """The agent `home` with a service whose baseline policy permits every tier."""
+    await admin.call(endpoints.AGENT_CREATE, AgentCreate(key="home", name="Home"))
+    enabled = ServicePut(agent="home", service=service, enabled=True, allow="all")
+    await admin.call(endpoints.SERVICE_PUT, enabled)
+
+
+async def add_member(admin: AdminClient, name: str) -> str:
+    """A local member of `home`; gives its key."""
+    await admin.call(endpoints.MEMBER_ADD, MemberAdd(agent="home", name=name))
+    return (await admin.call(endpoints.KEY_ISSUE, MemberRef(agent="home", member=name))).text

@@ -14,12 +14,13 @@ from typing import Any, Final, Protocol
 from mcp.server.mcpserver import MCPServer
 
 from tests.support.daemon import RunningDaemon, free_port
+from tests.support.guarded import add_member, open_service
 from tests.support.killable_daemon import FAILPOINT
 from tests.support.mcp_client import Answer, McpClient
 from tests.support.oauth_connected import Place, deposit
 from tests.support.upstreams import SystemClock, serve_asgi
+from wicketd.api.client import AdminClient
 from wicketd.audit.journal import Journal
-from wicketd.daemon import SystemIds, SystemRandom
 from wicketd.domain.calls import Era
 from wicketd.domain.connections import Connection
 from wicketd.domain.ports import Query
@@ -34,6 +35,7 @@ from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
 from wicketd.storage.offline import OfflineDatabase
 from wicketd.storage.refresh_intents import RefreshIntent
+from wicketd.system import SystemIds, SystemRandom
 from wicketd.vault import keyring
 from wicketd.vault.sealing import Sealer
 
@@ -234,7 +236,7 @@ async def signed_in(
         scene = SignedIn(daemon, provider, upstream, texts=texts)
         try:
             await daemon.start()
-            await asyncio.to_thread(_admit, scene)
+            await _admit(scene)
             await asyncio.to_thread(daemon.stop)
             for member in MEMBERS:
                 await scene.deposit(member)
@@ -245,10 +247,8 @@ async def signed_in(
             daemon.kill()
 
 
-def _admit(scene: SignedIn) -> None:
-    daemon = scene.daemon
-    daemon.wicket("agent", "create", "home", "--name", "Home")
-    daemon.wicket("service", "enable", "home", "mail", "--allow", "all")
-    for member in MEMBERS:
-        daemon.wicket("member", "add", "home", member, "--local")
-        scene.keys[member] = str(daemon.wicket("key", "issue", "home", member)["text"])
+async def _admit(scene: SignedIn) -> None:
+    async with AdminClient(scene.daemon.socket) as admin:
+        await open_service(admin, "mail")
+        for member in MEMBERS:
+            scene.keys[member] = await add_member(admin, member)
