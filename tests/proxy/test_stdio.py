@@ -289,6 +289,20 @@ async def test_the_log_has_what_the_server_says_without_the_token(
     assert "demo: the token is <secret> \\x1b[31m" in caplog.text
 
 
+@pytest.mark.parametrize("before", ["x" * 4090, "x" * 65_530, "canary-token " * 5041 + "xxx"])
+async def test_a_token_that_is_cut_with_its_line_is_not_logged_in_part(
+    pipes: Pipes, caplog: pytest.LogCaptureFixture, before: str
+) -> None:
+    caplog.set_level(logging.INFO, "wicketd.stdio")
+    to = piped(credential=STATIC)
+    said = before + "canary-token\n" + "the end\n"
+    await pipes.text(to, "complain", credential=token(to), text=said)
+    await eventually(lambda: "the end" in caplog.text)
+    assert "xxx" in caplog.text or "<secret>" in caplog.text
+    assert "cana" not in caplog.text
+    assert "token" not in caplog.text
+
+
 async def test_a_chatty_server_fills_no_log(pipes: Pipes, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "wicketd.stdio")
     await pipes.text(piped(), "complain", text="x\n", times=20_000)

@@ -228,7 +228,7 @@ class Server:
     def _take(self, line: bytes) -> None:
         message = self._askers.read(line)
         if message is None:
-            _LOG.info("%s: no message: %s", self.plan.service, self._printable(line[:200]))
+            _LOG.info("%s: no message: %s", self.plan.service, self._printable(line, 200))
             if self._askers.is_silly:
                 raise _Garbage
             return
@@ -293,12 +293,20 @@ class Server:
 
     async def _log(self, stderr: asyncio.StreamReader) -> None:
         """Its stderr: at most 50 lines a second of at most 4 KiB, escaped, without the secret."""
-        rest, second, count = b"", -1, 0
+        rest, second, count, is_cut = b"", -1, 0, False
+        # A token that begins within the cap has to be whole before it can be masked.
+        tail = len((self.plan.secret or "").encode())
         with suppress(ConnectionError):
             while data := await stderr.read(_READ):
                 *whole, rest = (rest + data).split(b"\n")
-                if len(rest) > LOG_LINE_MAX:
-                    whole, rest = [*whole, rest[:LOG_LINE_MAX]], b""
+                if is_cut and whole:
+                    del whole[0]
+                    is_cut = False
+                if is_cut:
+                    rest = b""
+                elif len(rest) > LOG_LINE_MAX + tail:
+                    known = self._masked(rest.decode("utf-8", "replace")).encode()
+                    whole, rest, is_cut = [*whole, known[: len(known) - tail]], b"", True
                 for line in whole:
                     now = int(self._means.clock.monotonic_s())
                     second, count = (now, count) if now == second else (now, 0)
@@ -306,11 +314,12 @@ class Server:
                     if count <= LOG_LINES_PER_S and line.strip():
                         _LOG.info("%s: %s", self.plan.service, self._printable(line))
 
-    def _printable(self, line: bytes) -> str:
-        text = line.decode("utf-8", "replace").rstrip()
-        if self.plan.secret:
-            text = text.replace(self.plan.secret, _SECRET)
-        return safe_text(text, limit=LOG_LINE_MAX)
+    def _printable(self, line: bytes, limit: int = LOG_LINE_MAX) -> str:
+        """Masked before it is cut: half a token is none that could be found."""
+        return safe_text(self._masked(line.decode("utf-8", "replace").rstrip()), limit=limit)
+
+    def _masked(self, text: str) -> str:
+        return text.replace(self.plan.secret, _SECRET) if self.plan.secret else text
 
 
 def _failure(cap: str | None) -> Malformed | Unreachable:
