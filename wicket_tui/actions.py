@@ -107,6 +107,11 @@ def twin_of(action: Action, values: Mapping[str, str]) -> str | None:
     return " ".join(["wicket", *words])
 
 
+def question(action: Action, values: Mapping[str, str]) -> tuple[str, str | None]:
+    """What is asked before an action, and its command: equal where it would do the same."""
+    return sentence(action.asks, values), twin_of(action, values)
+
+
 def sentence(text: str, values: Mapping[str, str]) -> str:
     """A text of the registry with its values filled in; an absent one is left out."""
     return _filled(text, values, str, absent="")
@@ -150,7 +155,7 @@ def remapped(
     wrong: list[str] = []
     for name, value in table.items():
         if name not in actions:
-            wrong.append(f"{name} is no action. wicket keys lists them")
+            wrong.append(f"{name} is no action: F1 names those of a screen")
         elif not isinstance(value, str) or not value.strip():
             wrong.append(f'{name}: give its keys as one text, such as "f7" or "f7,a"')
         else:

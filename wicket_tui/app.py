@@ -5,6 +5,7 @@ A screen plugs in with one line in `SCREENS`, its rows in `keymap`, and `screens
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from textual import on, work
@@ -13,7 +14,7 @@ from textual.binding import BindingType
 from textual.screen import Screen
 from typing_extensions import override
 
-from wicket_tui.actions import Action, refusal, remapped
+from wicket_tui.actions import Action, Here, question, refusal, remapped
 from wicket_tui.client import CallFailed, Changed, Link, Moved, Session, Told
 from wicket_tui.commands import Palette
 from wicket_tui.everywhere import Everywhere
@@ -22,7 +23,7 @@ from wicket_tui.keymap import BY_ID, EVERYWHERE
 from wicket_tui.messages import AgentsKnown, Heard
 from wicket_tui.options import Options
 from wicket_tui.screens.agents import AgentsScreen
-from wicket_tui.screens.confirm import ConfirmDialog
+from wicket_tui.screens.confirm import ConfirmDialog, Confirmed
 from wicket_tui.screens.dashboard import DashboardScreen
 from wicket_tui.screens.frame import FrameScreen, bindings_of
 from wicket_tui.screens.members import MembersScreen
@@ -55,7 +56,6 @@ class WicketApp(Everywhere, App[None]):
         "status": StatusScreen,
     }
     COMMANDS: ClassVar[set[Any]] = {Palette}
-    COMMAND_PALETTE_BINDING = "ctrl+p"
     ENABLE_COMMAND_PALETTE = False
     """Opened by our own row of the registry."""
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of(EVERYWHERE)]
@@ -133,7 +133,7 @@ class WicketApp(Everywhere, App[None]):
             self._read_agents()
         if everything or changed & {"status", "members", "services", "connections", "agents"}:
             self._read_health()
-        for screen in self._frames():
+        for screen in self.frames():
             if everything or changed & screen.TOPICS:
                 screen.reload()
 
@@ -167,8 +167,7 @@ class WicketApp(Everywhere, App[None]):
     def choose_agent(self, key: str) -> None:
         """Shows this agent on every screen."""
         self.agent = key
-        for screen in self._frames():
-            screen.is_stale = True
+        self.age_others()
         self._read_agents()
         self._tell_all()
         if self.frame is not None:
@@ -184,12 +183,18 @@ class WicketApp(Everywhere, App[None]):
         if why is not None:
             self.toast(why, severity="warning")
         elif action.danger:
-            self.open(
-                ConfirmDialog(action, here.chosen),
-                lambda given: None if given is None else self._perform(action, given),
-            )
+            self.open(ConfirmDialog(action, here.chosen), partial(self._answered, action, here))
         else:
             self._perform(action)
+
+    def _answered(self, action: Action, asked: Here, given: Confirmed | None) -> None:
+        """Does it after a yes, unless the list moved under the dialog: another would suffer."""
+        if given is None or self.frame is None:
+            return
+        if question(action, self.frame.here().chosen) == question(action, asked.chosen):
+            self._perform(action, given)
+        else:
+            self.toast("What you were asked about has changed: nothing was done. Look again.")
 
     def _perform(self, action: Action, *given: Any) -> None:
         if action.id.startswith("go.") and action.id != "go.back":
@@ -214,14 +219,15 @@ class WicketApp(Everywhere, App[None]):
         return self.keys_of(action)[0]
 
     def _tell_all(self) -> None:
-        for screen in self._frames():
+        for screen in self.frames():
             screen.tell()
 
     def _tick(self) -> None:
         if self.frame is not None and self.frame.is_built:
             self.frame.tell()
 
-    def _frames(self) -> list[FrameScreen[Any]]:
+    def frames(self) -> list[FrameScreen[Any]]:
+        """The screens that were shown, in whatever state."""
         kept = self._installed_screens.values()
         return [one for one in kept if isinstance(one, FrameScreen) and one.is_built]
 

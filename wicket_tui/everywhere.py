@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from rich.style import Style
+from textual import on
 from textual.app import App
 from textual.command import CommandPalette
+from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widget import Widget
+from textual.widgets import Input
 
 from wicket_tui.actions import Action, twin_of
 from wicket_tui.keymap import BY_ID
@@ -134,6 +137,18 @@ class Everywhere(App[None]):
             frame = self._wicket.frame
             if frame is not None:
                 frame.call_after_refresh(frame.repaint_all)
+            self._wicket.age_others()
+
+    def age_others(self) -> None:
+        """The screens that are not shown are read and painted anew when they are."""
+        for screen in self._wicket.frames():
+            screen.is_stale = screen.is_stale or screen is not self._wicket.frame
+
+    @on(DescendantFocus)
+    def _hold_cursor(self, event: DescendantFocus) -> None:
+        """A cursor that blinks sends bytes all the time, which a slow line cannot spare."""
+        if self._wicket.options.low_bandwidth and isinstance(event.widget, Input):
+            event.widget.cursor_blink = False
 
     def do_agent_choose(self) -> None:
         """Chooses the agent that the screens show."""

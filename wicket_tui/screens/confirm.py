@@ -11,7 +11,7 @@ from textual.containers import Horizontal
 from textual.widgets import Button, Input, Static
 from typing_extensions import override
 
-from wicket_tui.actions import Action, sentence, twin_of
+from wicket_tui.actions import Action, question, sentence
 from wicket_tui.screens.dialog import Dialog
 from wicket_tui.widgets.text import plain, prose
 from wicketd.api.text import safe_text
@@ -45,8 +45,8 @@ class ConfirmDialog(Dialog[Confirmed]):
 
     @override
     def content(self) -> ComposeResult:
-        yield Static(prose(sentence(self.action.asks, self._values)), classes="ask")
-        twin = twin_of(self.action, self._values)
+        asks, twin = question(self.action, self._values)
+        yield Static(prose(asks), classes="ask")
         if twin:
             yield Static(plain(twin), classes="twin")
         if self.action.wants_reason:

@@ -26,6 +26,8 @@ class Person(msgspec.Struct, frozen=True, kw_only=True):
     member: members.Member
     invite: str | None = None
     """The id of an open invitation."""
+    is_blocked: bool = False
+    """Its account may not sign in and its keys are refused, on every agent."""
 
 
 class MembersScreen(ListScreen[Person]):
@@ -59,8 +61,12 @@ class MembersScreen(ListScreen[Person]):
             for invite in await self.session.every(endpoints.INVITE_LIST, asked):
                 if invite.state == "open":
                     invited[invite.member_id] = invite.id
+        asked_blocked = accounts.AccountList(status="blocked")
+        blocked = {
+            one.email for one in await self.session.every(endpoints.ACCOUNT_LIST, asked_blocked)
+        }
         people = [
-            Person(member=one, invite=invited.get(one.id))
+            Person(member=one, invite=invited.get(one.id), is_blocked=one.email in blocked)
             for one in found
             if one.state != "removed"
         ]
@@ -114,6 +120,8 @@ class MembersScreen(ListScreen[Person]):
             ("2nd factor", plain(member.totp)),
             ("key", plain(f"{key.key_id}, used {key.last_used_day or 'never'}" if key else None)),
         ]
+        if item.is_blocked:
+            facts.insert(1, ("account", self.state("blocked")))
         facts += [(one.service or "service", self.state(one.state)) for one in member.connections]
         return member.principal, facts
 
@@ -129,9 +137,11 @@ class MembersScreen(ListScreen[Person]):
             "key": member.key.key_id if member.key else "",
             "invite": item.invite or "",
             "account": member.email or "",
-            "block": "block",
-            "Block": "Block",
-            "block_effect": "sign-in and keys are refused on every agent. b asks to undo it.",
+            "block": "unblock" if item.is_blocked else "block",
+            "Block": "Unblock" if item.is_blocked else "Block",
+            "block_effect": "sign-in and keys work again where the member is approved."
+            if item.is_blocked
+            else "sign-in and keys are refused on every agent. b asks to undo it.",
         }
 
     @override
@@ -306,15 +316,13 @@ class MembersScreen(ListScreen[Person]):
 
     def do_account_status(self, _given: Confirmed) -> None:
         """Blocks the account, or unblocks a blocked one."""
-        email = self.chosen().get("account", "")
+        item = self.item
+        if item is None or item.member.email is None:
+            return
+        email, off = item.member.email, item.is_blocked
+        request = accounts.AccountStatusSet(account=email, status="active" if off else "blocked")
 
         async def turn() -> str:
-            ref = accounts.AccountRef(account=email)
-            found = await self.session.call(endpoints.ACCOUNT_SHOW, ref)
-            off = found.account.status == "blocked"
-            request = accounts.AccountStatusSet(
-                account=email, status="active" if off else "blocked"
-            )
             await self.session.call(endpoints.ACCOUNT_STATUS, request)
             return f"{email} is {'unblocked' if off else 'blocked: keys are refused too'}."
 

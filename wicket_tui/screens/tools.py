@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Static
 from typing_extensions import override
 
-from wicket_tui.actions import refusal
+from wicket_tui.actions import refusal, shown_key
 from wicket_tui.client import CallFailed, Problem
 from wicket_tui.keymap import BY_ID
 from wicket_tui.screens.confirm import ConfirmDialog, Confirmed
@@ -24,20 +24,24 @@ from wicketd.api import endpoints
 from wicketd.api.text import safe_text
 from wicketd.api.types import services
 
-_NEXT: Final[dict[str, services.Tier | None]] = {
+_NEXT: Final[dict[str, services.Tier]] = {
     "read": "write",
     "write": "destructive",
-    "destructive": None,
+    "destructive": "read",
 }
-"""The tier that `space` gives; None takes the override back."""
+
+
+def next_tier(tier: str, source: str) -> services.Tier | None:
+    """The tier that the key gives, round and round; None takes the override back."""
+    return None if (tier, source) == ("destructive", "override") else _NEXT[tier]
 
 
 class ToolsDialog(Dialog[str]):
     """Tools of one service. `only_open`: those whose change waits for a review."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "tier", show=False),
-        Binding("a", "accept", show=False),
+        Binding(",".join(BY_ID["tool.tier"].keys), "tier", show=False, id="tool.tier"),
+        Binding(",".join(BY_ID["tool.ack"].keys), "accept", show=False, id="tool.ack"),
     ]
 
     class Read(Message):
@@ -74,7 +78,10 @@ class ToolsDialog(Dialog[str]):
         yield Rows(columns, id="tools")
         with VerticalScroll(id="definition"):
             yield Static("Loading", id="explained", markup=False)
-        hint = "space next tier · a accepts the change · esc goes back"
+        tier, accept = (
+            shown_key(self.wicket.key_of(BY_ID[name])) for name in ("tool.tier", "tool.ack")
+        )
+        hint = f"{tier} next tier · {accept} accepts the change · esc goes back"
         yield Static(plain(hint), classes="hint")
 
     def on_mount(self) -> None:
@@ -149,15 +156,18 @@ class ToolsDialog(Dialog[str]):
         tool = self._tool
         if tool is None or not self._may("tool.tier", tool):
             return
-        tier = (
-            None if tool.source == "override" and tool.tier == "destructive" else _NEXT[tool.tier]
-        )
         request = services.TierSet(
-            agent=self._agent, service=self._service, tool=tool.name, tier=tier
+            agent=self._agent,
+            service=self._service,
+            tool=tool.name,
+            tier=next_tier(tool.tier, tool.source),
         )
 
         async def turn() -> None:
-            await self.wicket.session.call(endpoints.TOOL_TIER, request)
+            session = self.wicket.session
+            ref = services.ServiceRef(agent=self._agent, service=self._service)
+            current = await session.call(endpoints.SERVICE_SHOW, ref)
+            await session.call(endpoints.TOOL_TIER, request, match=current.rev)
 
         self._load(turn)
 
