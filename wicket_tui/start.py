@@ -2,7 +2,6 @@
 
 import os
 
-from wicket_tui.app import WicketApp
 from wicket_tui.options import Options
 
 
@@ -10,4 +9,7 @@ def start(options: Options) -> None:
     """Runs the app until it is left."""
     if options.low_bandwidth:
         os.environ.setdefault("TEXTUAL_SMOOTH_SCROLL", "0")
+    # Textual reads its settings while it is imported.
+    from wicket_tui.app import WicketApp
+
     WicketApp(options).run(mouse=options.mouse)
