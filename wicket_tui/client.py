@@ -8,6 +8,7 @@ Source: terminal app specification, section 2.
 
 import asyncio
 import importlib
+import shlex
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -57,7 +58,6 @@ class Problem:
     code: str
     message: str
     hint: str | None = None
-    details: tuple[dict[str, Any], ...] = ()
 
 
 class CallFailed(Exception):
@@ -212,28 +212,17 @@ class Session:
         await asyncio.to_thread(importlib.import_module, "wicketd.api.client")
         from wicketd.api.client import AdminClient
 
-        foreign: list[str] = []
-        client = AdminClient(
+        foreign: set[str] = set()
+        client = self._client = AdminClient(
             self.socket,
             timeout_s=self._timeout_s,
             silence_s=SILENCE_S,
-            on_mismatch=foreign.append,
+            on_mismatch=foreign.add,
         )
-        try:
-            who = await _asked(client, endpoints.WHOAMI, Empty(), None)
-            status = await _asked(client, endpoints.STATUS, Empty(), None)
-        except BaseException:
-            await client.close()
-            raise
-        self._client = client
-        self._move(
-            Standing(
-                Link.ONLINE,
-                who=who,
-                status=status,
-                foreign_contract=foreign[-1] if foreign else None,
-            )
-        )
+        who = await _asked(client, endpoints.WHOAMI, Empty(), None)
+        status = await _asked(client, endpoints.STATUS, Empty(), None)
+        spoken = next(iter(foreign), None)
+        self._move(Standing(Link.ONLINE, who=who, status=status, foreign_contract=spoken))
 
     async def _follow(self) -> None:
         """Reads the event stream to its end."""
@@ -285,7 +274,7 @@ def _problem(error: Exception) -> Problem:
 
     match error:
         case Refused(body=body):
-            return Problem(body.code, body.message, body.hint, body.details)
+            return Problem(body.code, body.message, body.hint)
         case TimedOut():
             return Problem("timeout", error.message, error.hint)
         case Unreachable():
@@ -295,9 +284,12 @@ def _problem(error: Exception) -> Problem:
 
 
 def _command(endpoint: Endpoint[Any, Any], request: Any) -> str:
-    """The command of the log: the endpoint's, with the values that its path names."""
+    """The command of the log, for a shell: the endpoint's, with the values that its path names.
+
+    Some values are foreign, such as the name of a tool, and the log is made to be copied.
+    """
     values = [
-        str(getattr(request, name))
+        shlex.quote(str(getattr(request, name)))
         for name in msgspec.structs.asdict(request)
         if "{" + name + "}" in endpoint.path
     ]
