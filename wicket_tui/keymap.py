@@ -45,7 +45,7 @@ EVERYWHERE: Final = (
         help="Choose the agent that the screens show.",
         permission="read", endpoint="agent.list", twin="agent list"),
     Action(id="palette.open", keys=("ctrl+p",), label="Palette",
-        help="Find an action, agent, member or service by typing."),
+        help="Find an action or agent by typing."),
     Action(id="help.open", keys=("question_mark", "f1"), label="Help",
         help="Every key of this screen, searchable, with the command that does the same."),
     Action(id="jump.open", keys=("ctrl+o",), label="Jump",

@@ -167,7 +167,7 @@ async def test_help_is_searched_and_copies_commands(daemon: RunningDaemon) -> No
         await person.press("question_mark", "slash")
         await person.type("approve")
         await person.press("enter")
-        await person.until("Admit a pending member")
+        await person.until("Admit a pending member", "member.approve")
         await person.press("y")
         assert person.app.clipboard.startswith("wicket member approve deploy")
 

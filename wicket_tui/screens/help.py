@@ -62,7 +62,7 @@ class HelpDialog(Dialog[str]):
         action = self._chosen
         if action is None:
             return
-        lines = [action.help]
+        lines = [f"{action.help} · {action.id}"]
         why = refusal(action, self._here)
         if why:
             lines.append(f"Not now: {why}")
