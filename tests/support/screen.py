@@ -1,7 +1,7 @@
 """What a terminal app shows, read off its public SVG export: a grid of characters, and colours.
 
 `grid` gives the lines as people see them; `runs` each piece of text with its colour and the colour
-under it, for contrast; `normalised` an SVG that is equal for equal screens.
+under it, for contrast.
 """
 
 import re
@@ -42,11 +42,6 @@ def grid(app: App[Any]) -> str:
         if 0 <= row < height:
             lines[row][column : column + len(text)] = list(text)
     return "\n".join("".join(line).rstrip() for line in lines)
-
-
-def normalised(app: App[Any]) -> str:
-    """The SVG with its random ids replaced."""
-    return re.sub(r"terminal-\d+", "terminal-0", app.export_screenshot())
 
 
 def runs(app: App[Any]) -> Iterator[Run]:

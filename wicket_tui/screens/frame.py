@@ -138,7 +138,7 @@ class FrameScreen(Screen[None], Generic[D]):
         yield Places(self.NAME)
         yield Banner()
         with Vertical(id="body"):
-            yield Panel(*self.body(), jump=self.NAME.capitalize(), id="panel")
+            yield Panel(*self.body(), id="panel")
         yield Offers()
         yield Static("Make me larger: 60 columns and 15 lines at least.", id="too-small")
 

@@ -27,19 +27,13 @@ class FactSheet(VerticalScroll):
         self._body = Static("", markup=False)
         super().__init__(self._body, id=id)
         self.jump = "Details"
-        self._pairs: tuple[Pair, ...] = ()
 
     def tell(self, title: str, pairs: Sequence[Pair]) -> None:
         """Shows an object. `title` is the pane's, safe to show."""
         self.border_title = Content(safe_text(title))
-        self._pairs = tuple(pairs)
-        self.repaint_pairs()
-
-    def repaint_pairs(self) -> None:
-        """Shows the same in the colours of the theme of now."""
-        width = max((len(name) for name, _ in self._pairs), default=0)
+        width = max((len(name) for name, _ in pairs), default=0)
         style = self.get_component_rich_style("factsheet--name", partial=True)
         body = Text(end="")
-        for name, value in self._pairs:
+        for name, value in pairs:
             body.append(f"{name.ljust(width)}  ", style).append_text(value).append("\n")
         self._body.update(body)

@@ -19,13 +19,12 @@ _BARS: Final = ("▁" * 34, "▁" * 22, "▁" * 28)
 
 
 class Panel(Vertical):
-    """Children and, instead of or above them, a notice. `jump` names it for the jump mode."""
+    """Children and, instead of or above them, a notice."""
 
-    def __init__(self, *children: Widget, jump: str = "", id: str | None = None) -> None:  # noqa: A002  # Textual's own name
+    def __init__(self, *children: Widget, id: str | None = None) -> None:  # noqa: A002  # Textual's own name
         self.notice = Static("", classes="notice", markup=False)
         self.notice.display = False
         super().__init__(self.notice, *children, id=id, classes="panel")
-        self.jump = jump
         self.state = "loading"
         self._skeleton: Timer | None = None
 
