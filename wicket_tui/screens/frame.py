@@ -111,6 +111,8 @@ class FrameScreen(Screen[None], Generic[D]):
         self._agent_shown: str | None = None
         self._read_at: str | None = None
         self.is_stale = True
+        self._is_whole = False
+        """Every widget was made; the footer is there before what is nested in the body."""
 
     @property
     def wicket(self) -> "WicketApp":
@@ -169,7 +171,7 @@ class FrameScreen(Screen[None], Generic[D]):
     @property
     def is_built(self) -> bool:
         """Whether its widgets are there: not before the first paint, not while the app ends."""
-        return bool(self.query(Offers)) and bool(self.query(Masthead))
+        return self._is_whole and bool(self.query(Offers)) and bool(self.query(Masthead))
 
     @property
     def panel(self) -> Panel:
@@ -299,6 +301,7 @@ class FrameScreen(Screen[None], Generic[D]):
 
     def on_mount(self) -> None:
         """Masthead, banner and footer tell what is known already."""
+        self._is_whole = True
         self.tell()
 
     def on_screen_resume(self) -> None:

@@ -54,10 +54,8 @@ class ListScreen(FrameScreen[list[T]], Generic[T]):
     @property
     def item(self) -> T | None:
         """The item under the cursor."""
-        if not self.is_built:
-            return None
-        key = self.query_one(Rows).chosen
-        return next((item for item in self.data or () if self.key(item) == key), None)
+        keys = [rows.chosen for rows in self.query(Rows)]
+        return next((item for item in self.data or () if self.key(item) in keys), None)
 
     @override
     def show(self, data: list[T]) -> None:
