@@ -120,11 +120,7 @@ def _is_attribute(tokens: Sequence[Token], at: int) -> bool:
 def _chain(tokens: Sequence[Token], at: int) -> tuple[list[str], str]:
     """The attributes before and at a place, and the variable they start from."""
     chain = [_name(tokens[at])]
-    place = at - 1
-    if tokens[at].kind == "string" and tokens[place].text == "[":
-        place -= 1
-    else:
-        place -= 1
+    place = at - 2  # in front of the `.`, `[` or `has`
     while place >= 0:
         token = tokens[place]
         if token.kind == "ident" and place and tokens[place - 1].text == ".":
