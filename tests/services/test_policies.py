@@ -156,6 +156,12 @@ async def test_a_text_with_errors_is_refused_with_its_problems(
     assert code in {problem.code for problem in found}
 
 
+async def test_a_text_that_the_guard_refuses_has_at_most_a_hundred_problems(state: State) -> None:
+    await ready(state)
+    text = "permit (principal, action, resource) when { " + "\u202e" * 150 + " };"
+    assert len(await state.policies.check("demo", text)) == 100
+
+
 async def test_a_failing_save_leaves_the_set_in_force(state: State) -> None:
     await ready(state)
     saved = await create(state)

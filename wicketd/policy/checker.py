@@ -31,9 +31,9 @@ def check(
 
     `validate`: `engine.validate` under that schema, where somebody remembers its answers.
     """
-    findings = lexer.guard(text)
-    if findings:
-        return diagnose.ordered([diagnose.of_finding(text, finding) for finding in findings])
+    refused = diagnose.of_guard(text)
+    if refused:
+        return refused
     spans = lexer.split(text)
     if not spans:
         message = "The policy has no statement. Write a permit or a forbid."

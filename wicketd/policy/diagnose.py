@@ -14,7 +14,7 @@ from typing import Final
 from wicketd.domain.policies import Problem
 from wicketd.policy import bisection, hints, lexer, masking
 from wicketd.policy.bisection import Located
-from wicketd.policy.lexer import Finding, Path, Span, Token
+from wicketd.policy.lexer import Path, Span, Token
 from wicketd.policy.names import Names
 
 MAX_PROBLEMS: Final = 100
@@ -69,10 +69,14 @@ class Place:
         return lexer.paths(self.source)
 
 
-def of_finding(text: str, finding: Finding) -> Problem:
-    """A guard finding as a problem."""
-    span = Span(finding.start, finding.end)
-    return problem(text, finding.code, finding.message, span)
+def of_guard(text: str) -> list[Problem]:
+    """What the guard has against a text, in the order and number of `ordered`."""
+    return ordered(
+        [
+            problem(text, one.code, one.message, Span(one.start, one.end))
+            for one in lexer.guard(text)
+        ]
+    )
 
 
 def problem(

@@ -17,7 +17,7 @@ from wicketd.domain.ids import AgentId, MemberId, PolicyRevision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.members import MemberState
 from wicketd.domain.policies import Cause, PolicyVersion, Problem
-from wicketd.policy import engine, lexer
+from wicketd.policy import diagnose, engine
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import Snapshot
 from wicketd.policy.entities import Uid
@@ -241,9 +241,9 @@ class PolicySets:
 
     async def problems(self, now: SetNow, text: str, scope: MemberId | None) -> Sequence[Problem]:
         """What stands against a text, errors first; the guard comes before everything."""
-        findings = lexer.guard(text)
-        if findings:
-            return [_problem(text, finding) for finding in findings]
+        refused = diagnose.of_guard(text)
+        if refused:
+            return refused
         schema = render(list(now.views.values()))
         may_permit = scope is not None or now.agent.trust is Trust.TRUSTED
         names = tree(schema, list(now.views.values()))
@@ -280,9 +280,9 @@ class PolicySets:
         Raises:
             PolicyInvalid: guard or parser refuse it.
         """
-        findings = lexer.guard(text)
-        if findings:
-            raise invalid([_problem(text, finding) for finding in findings])
+        refused = diagnose.of_guard(text)
+        if refused:
+            raise invalid(refused)
         return await self._tools.checker.format(text)
 
     async def firsts(self, actor: Actor, agent_id: AgentId, drafts: Iterable[Draft]) -> list[Edit]:
@@ -314,21 +314,6 @@ def invalid(problems: Sequence[Problem]) -> PolicyInvalid:
     noun = "an error" if count == 1 else f"{count} errors"
     details = [asdict(problem) for problem in problems]
     return PolicyInvalid(f"The policy has {noun}. Correct it and save again.", details=details)
-
-
-def _problem(text: str, finding: lexer.Finding) -> Problem:
-    line, col = lexer.line_col(text, finding.start)
-    return Problem(
-        severity="error",
-        code=finding.code,
-        message=finding.message,
-        engine_message=None,
-        start=finding.start,
-        end=finding.end,
-        line=line,
-        col=col,
-        statement=None,
-    )
 
 
 def _applied(records: Sequence[PolicyVersion], edits: Sequence[Edit]) -> tuple[PolicyVersion, ...]:
