@@ -142,6 +142,14 @@ def test_every_doubt_of_a_batch_is_that_of_the_single_call() -> None:
     assert expected <= seen
 
 
+def test_a_tool_denied_in_the_set_in_force_is_denied_in_a_batch() -> None:
+    where = world()
+    held = {where.schema.shapes["ops", "status"].action: Reason.TOOL_HELD}
+    in_force = where.snapshot(PERMIT).with_blocked(held)
+    asked = [where.request("ops", "status")] * 2
+    assert agree(in_force, where.snapshot(PERMIT), asked) == {Reason.TOOL_HELD, Reason.PERMITTED}
+
+
 def own(text: str, member: str | None, key: str) -> PolicyVersion:
     """A record of one member."""
     scope = None if member is None else MemberId(member)
