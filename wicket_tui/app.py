@@ -232,8 +232,8 @@ class WicketApp(Everywhere, App[None]):
         return [one for one in kept if isinstance(one, FrameScreen) and one.is_built]
 
     def _first_theme(self) -> str:
-        if self.options.theme in THEMES:
-            return str(self.options.theme)
+        if self.options.theme is not None:
+            return self.options.theme
         return PLAIN if self.host.has_no_colour else DEFAULT
 
     def _read_keys(self) -> None:

@@ -29,7 +29,7 @@ from wicket_tui.headless import (
 )
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
-from wicket_tui.options import Options
+from wicket_tui.options import Options, ThemeName
 from wicket_tui.sockets import default_socket
 from wicketd import __version__
 
@@ -75,7 +75,7 @@ def bare(  # noqa: PLR0913  # one parameter an option
     ] = 1,
     read_only: Annotated[bool, typer.Option("--read-only", help="Never write.")] = False,
     theme: Annotated[
-        str | None,
+        ThemeName | None,
         typer.Option("--theme", help="wicket-dark, wicket-light, blue-orange or ansi."),
     ] = None,
     no_mouse: Annotated[

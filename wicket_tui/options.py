@@ -1,7 +1,17 @@
 """How the terminal app is started. No Textual here: the command line reads it first."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+
+
+class ThemeName(StrEnum):
+    """The themes of `styles.themes`."""
+
+    DARK = "wicket-dark"
+    LIGHT = "wicket-light"
+    BLUE_ORANGE = "blue-orange"
+    ANSI = "ansi"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +22,6 @@ class Options:
     agent: str | None = None
     screen: int = 1
     read_only: bool = False
-    theme: str | None = None
+    theme: ThemeName | None = None
     mouse: bool = True
     low_bandwidth: bool = False

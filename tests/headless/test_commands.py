@@ -262,6 +262,7 @@ async def test_a_degraded_daemon_fails_the_status_command(tmp_path: Path) -> Non
         ("key", "revoke", "ops"),
         ("policy", "mode", "ops", "p", "maybe"),
         ("audit", "list", "colour:red"),
+        ("--theme", "pink"),
         (),
     ],
     ids=" ".join,

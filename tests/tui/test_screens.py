@@ -11,6 +11,7 @@ from tests.support.screen import runs
 from tests.support.terminal import Terminal, ask, daemon_process, terminal
 from wicket_tui.app import WicketApp
 from wicket_tui.keymap import BY_ID
+from wicket_tui.options import ThemeName
 from wicket_tui.styles.themes import THEMES
 from wicketd.api import endpoints
 from wicketd.api.types import agents, invites, members, sessions
@@ -170,6 +171,10 @@ async def test_help_is_searched_and_copies_commands(daemon: RunningDaemon) -> No
         await person.until("Admit a pending member", "member.approve")
         await person.press("y")
         assert person.app.clipboard.startswith("wicket member approve deploy")
+
+
+def test_the_command_line_offers_the_themes_that_there_are() -> None:
+    assert {*ThemeName} == {*THEMES}
 
 
 async def test_themes_are_tried_and_esc_goes_back(daemon: RunningDaemon) -> None:
