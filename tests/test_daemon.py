@@ -12,10 +12,11 @@ import pytest
 
 from tests.support.daemon import running_daemon
 from wicketd import daemon
-from wicketd.config import load
+from wicketd.config import Config, StdioTable, load
 from wicketd.daemon import Tasks
 from wicketd.domain.errors import ConfigInvalid
 from wicketd.system import SystemClock, SystemIds, SystemRandom
+from wicketd.vault import keyring
 
 
 @pytest.fixture
@@ -109,3 +110,16 @@ def test_a_crash_of_the_daemon_leaves_no_memory_behind() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30
     )
     assert done.stdout.split() == ["1", "0"]
+
+
+def test_where_the_keyring_is_a_credential_commands_run_only_at_an_administrators_word(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "server.keyring"
+    file.write_bytes(keyring.generate("2026-11-24T00:00:00Z", SystemRandom()))
+    file.chmod(0o600)
+    credential = keyring.load(None, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).source
+    plain, inline = Config(), Config(stdio=StdioTable(inline=True))
+    assert not daemon.may_spawn(plain, credential)
+    assert daemon.may_spawn(inline, credential)
+    assert daemon.may_spawn(plain, keyring.load(file, {}).source)

@@ -107,9 +107,14 @@ async def _serve(
     config: Config, file: Path | None, keys: Keys, environ: dict[str, str], reached: Reached
 ) -> None:
     tasks = Tasks()
-    may_spawn = config.stdio.inline or not keys.ring.source.startswith("credential ")
     system = System(
-        SystemClock(), SystemIds(), SystemRandom(), tasks, os.geteuid(), reached, may_spawn
+        clock=SystemClock(),
+        ids=SystemIds(),
+        random=SystemRandom(),
+        spawn=tasks,
+        daemon_uid=os.geteuid(),
+        reached=reached,
+        may_spawn=may_spawn(config, keys.ring.source),
     )
     given = server.activated(environ, os.getpid())
     daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
@@ -142,6 +147,15 @@ async def _reload(config: Config, environ: Mapping[str, str], daemon: Daemon) ->
         _LOG.error("The keyring was not reloaded: %s %s", error.message, error.hint or "")
     else:
         _LOG.info("The keyring was reloaded; %s is its active key.", active)
+
+
+def may_spawn(config: Config, keyring_source: str) -> bool:
+    """Whether commands of connector files may run with our rights.
+
+    Not where the keyring is a credential of the unit, unless an administrator says so: a command
+    could read what systemd hands to us alone (protocol spec, 4.6).
+    """
+    return config.stdio.inline or not keyring_source.startswith("credential ")
 
 
 def _settle_heap() -> None:
