@@ -106,7 +106,9 @@ def test_a_tool_that_nobody_has_listed_is_not_kept() -> None:
     assert ("OpsMCP::Action", "db-query") in kept
 
 
-@pytest.mark.parametrize("odd", [{}, {"v": 2}, {"v": 1, "parts": [], "statements": [4]}])
+@pytest.mark.parametrize(
+    "odd", [{}, {"v": 2, "parts": [], "statements": []}, {"v": 1, "parts": [], "statements": [4]}]
+)
 def test_an_unknown_form_is_no_projection(odd: JsonObject) -> None:
     assert projections.unpacked(odd) is None
 
@@ -116,4 +118,7 @@ def test_what_validating_depends_on_changes_the_fit_and_nothing_else_does() -> N
     before = projected(text, ops()).fit
     more = replace(ops(), tools=(*ops().tools, make_tool("fresh", properties=strings("a"))))
     assert projected(text, more).fit != before
+    renamed = replace(ops(), namespace="ToolsMCP")
+    of_none = 'permit (principal, action == Wicket::Action::"get_prompt", resource);'
+    assert projected(of_none, renamed).fit != projected(of_none, ops()).fit
     assert projected(text, ops()).fit == before

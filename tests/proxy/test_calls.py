@@ -29,6 +29,7 @@ from wicketd.domain.calls import (
     Reply,
 )
 from wicketd.domain.json import JsonObject
+from wicketd.proxy import sealed
 from wicketd.proxy.calls import Standing
 
 MEMBERS = ("ana", "bob", "eve")
@@ -340,6 +341,24 @@ def sent_call(body: Any, **script: Any) -> Call:
     """What the upstream would be sent for a body."""
     call: Call = Running(Script(body=body, **script)).run().about("send")[0]
     return call
+
+
+def test_only_what_was_asked_for_is_handed_on_in_the_next_round() -> None:
+    first = sent_call(tools_call(text="x"))
+    asked: JsonObject = {"inputRequests": {"wanted": {}}, "requestState": "theirs"}
+    state = sealed.token(sealed.written(first, asked, first.at_ms))
+    given = {"wanted": {"action": "accept"}, "stray": {"action": "accept"}}
+    body = modern(
+        "tools/call",
+        name="notes__write",
+        arguments={"text": "x"},
+        inputResponses=given,
+        requestState=state,
+    )
+    second = sent_call(body)
+    assert second.inputs == {"wanted": {"action": "accept"}}
+    assert (second.upstream_state, second.round) == ("theirs", 1)
+    assert second.parent_call_id == first.id
 
 
 @pytest.mark.requirement("N2", "N12")

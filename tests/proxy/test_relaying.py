@@ -58,6 +58,7 @@ URL = "https://a.example/x"
         ({"inputRequests": {"k": 1}}, False),
         ({"inputRequests": []}, False),
         ({"inputRequests": {str(n): {"method": "roots/list"} for n in range(33)}}, False),
+        (asked("roots/list", text="x" * relaying.ASKED_BYTES_MAX), False),
         ({"requestState": "s"}, True),
         ({"requestState": 1}, False),
         ({"requestState": "s" * (relaying.STATE_MAX + 1)}, False),

@@ -9,10 +9,18 @@ from tests.support.policies import make_record, make_tool, world
 from wicketd.domain.catalogue import ServiceView, Tier, TierSource, Tool
 from wicketd.domain.ids import PolicyRevision
 from wicketd.domain.json import Json
-from wicketd.domain.policies import Mode, PolicyVersion, Reason
+from wicketd.domain.policies import Mode, PolicyVersion, Problem, Reason
 from wicketd.policy import engine
 from wicketd.policy.schema import render
-from wicketd.services.staleness import Compared, Findings, Place, by_record, enforced, stale
+from wicketd.services.staleness import (
+    Compared,
+    Findings,
+    Place,
+    broken_at,
+    by_record,
+    enforced,
+    stale,
+)
 from wicketd.services.standing import Compiled
 
 PERMIT = "permit (principal, action, resource);"
@@ -49,7 +57,11 @@ def compiled(run: Tool, records: list[PolicyVersion]) -> Compiled:
 
 
 def found(made: Compiled, reviewed: dict[Place, Tool] | None = None) -> Findings:
-    compared = Compared(
+    return Findings(stale(compared(made, reviewed)))
+
+
+def compared(made: Compiled, reviewed: dict[Place, Tool] | None = None) -> Compared:
+    return Compared(
         schema=made.engine.schema,
         views=made.views,
         records=made.records,
@@ -57,7 +69,6 @@ def found(made: Compiled, reviewed: dict[Place, Tool] | None = None) -> Findings
         projected=made.projected,
         reviewed=reviewed or {},
     )
-    return Findings(stale(compared))
 
 
 DENIED = {("OpsMCP::Action", "run"): Reason.POLICY_STALE}
@@ -140,6 +151,24 @@ def test_a_tier_that_rises_denies_where_a_forbid_falls_away_or_a_permit_begins(
     text: str, expected: dict[Any, Reason]
 ) -> None:
     assert blocked(tiered(Tier.DESTRUCTIVE), tiered(Tier.WRITE), text) == expected
+
+
+def test_a_broken_statement_touches_its_tools_as_they_were_written_and_what_is_no_tool() -> None:
+    naming = 'forbid (principal, action in Wicket::Action::"destructive", resource);'
+    everything = "forbid (principal, action, resource);"
+    error = Problem("error", "type_mismatch", "No.", "No.", 0, 1, 1, 1, 1)
+    touched = {}
+    for text in (naming, everything):
+        before = compiled(tiered(Tier.DESTRUCTIVE), [make_record(text, "one")])
+        kept = before.projected["one"].stored(frozenset())
+        record = replace(make_record(text, "one"), projection=kept)
+        after = compared(compiled(tiered(Tier.READ), [record]))
+        touched[text] = broken_at(after, record, [error])
+    assert ("OpsMCP::Action", "run") in touched[naming]
+    assert {name for space, name in touched[everything] if space == "Wicket::Action"} == {
+        "get_prompt",
+        "read_resource",
+    }
 
 
 def test_a_tier_that_an_administrator_set_makes_nothing_stale() -> None:

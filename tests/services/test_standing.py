@@ -81,6 +81,10 @@ async def test_a_tool_that_came_later_is_compared_with_how_it_came(state: State)
     assert await blocked(state) == set()
     await observe(state, look, OTHER, definition("fresh", note="string"))
     assert await blocked(state) == {"fresh"}
+    await observe(state, look, OTHER, definition("fresh", memo="string"))
+    assert await blocked(state) == {"fresh"}
+    await state.snapshots.start()
+    assert await blocked(state) == {"fresh"}
 
 
 async def test_a_policy_that_is_off_or_only_watched_denies_nothing(state: State) -> None:
@@ -112,15 +116,18 @@ async def test_a_policy_that_cannot_be_checked_is_broken_for_all_it_touches(stat
     assert in_force is not None
     unknown = [replace(one, projection={}) for one in now.records if one.key == "on-text"]
     crashed = Problem("error", "checker_crashed", "It stopped.", None, 0, 1, 1, 1, None)
+    answers: list[Sequence[Problem]] = [[crashed], []]
 
     async def problems(_record: PolicyVersion) -> Sequence[Problem]:
-        return [crashed]
+        return answers.pop(0)
 
     compiled = replace(Compiled.of(in_force.engine, now.records, now.views), records=unknown)
     standing = Standing(state.db, state.files, hold_changed=False)
     found, denied = await standing.of(agent.id, compiled, Move(), problems)
     assert found.broken == {"on-text": "It stopped."}
     assert denied == {("OpenMCP::Action", "look"): Reason.POLICY_STALE}
+    found, _ = await standing.of(agent.id, compiled, Move(), problems)
+    assert found.broken == {}, "a checker that stopped once is asked again"
 
 
 async def test_a_new_tool_that_changes_is_held_like_any_other(
