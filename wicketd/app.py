@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from wicketd import __version__
@@ -18,46 +17,33 @@ from wicketd.admin.peer import Admission
 from wicketd.admin.usecases import UseCases
 from wicketd.audit import checkpoint
 from wicketd.audit.export import Csv, Jsonl
-from wicketd.audit.journal import Journal
 from wicketd.config import Config
-from wicketd.connectors import catalogue
 from wicketd.domain.calls import FrontRequest, Reply
 from wicketd.domain.health import Settings
 from wicketd.domain.ids import AgentId
-from wicketd.domain.ports import Clock, Front, Ids, Random, Spawn
-from wicketd.entrance import entrance, settings_of
-from wicketd.oauth.refresh import Reached
-from wicketd.policy.child import PolicyChild, replay_child
+from wicketd.domain.ports import Front
+from wicketd.entrance import Entrance, entrance, settings_of
+from wicketd.foundation import Foundation, System, founded
+from wicketd.policy.child import replay_child
 from wicketd.policy.selftest import self_test
-from wicketd.policy.stack import BigStack
 from wicketd.portal.admission import PortalRules
-from wicketd.providers import refreshing, sign_ins_of, upstreams_of
 from wicketd.proxy.calls import handle_call
 from wicketd.proxy.errors import RequestErrors
 from wicketd.proxy.front import Desk as FrontDesk
 from wicketd.proxy.gate import Gate
 from wicketd.proxy.hub import Hub
-from wicketd.proxy.live_calls import LiveCalls
 from wicketd.proxy.member_lists import MemberLists, UpstreamTools
 from wicketd.proxy.ports import Ports
-from wicketd.proxy.presence import Presences
-from wicketd.proxy.responder import Surroundings
-from wicketd.proxy.session_table import SessionTable
+from wicketd.proxy.responder import Handle, Surroundings
 from wicketd.proxy.transport import McpApp, Rules
 from wicketd.reception import Counters, connect_page, portal
 from wicketd.services.agents import Agents
 from wicketd.services.audit import AuditLog, Notary
-from wicketd.services.callers import Callers, Limits
 from wicketd.services.calls import Calls
-from wicketd.services.clock_guard import ClockGuard
-from wicketd.services.connection_rows import ConnectionRows
-from wicketd.services.connections import Connections
-from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
-from wicketd.services.desk import Desk
 from wicketd.services.enabling import ServiceSettings
 from wicketd.services.entries import Recorder, Recording
-from wicketd.services.events import Events, Topic
+from wicketd.services.events import Topic
 from wicketd.services.installation import Installation, Keys
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.keys import KeyMint
@@ -65,46 +51,20 @@ from wicketd.services.keys import Keys as MemberKeys
 from wicketd.services.listing import Listings, Reach
 from wicketd.services.members import Members
 from wicketd.services.metrics import Metrics
-from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.own import Own
 from wicketd.services.policies import Policies
-from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
 from wicketd.services.recent_factor import RecentFactor
-from wicketd.services.refreshing import nowhere
 from wicketd.services.rehearsals import Rehearsals
 from wicketd.services.replay import Replays
 from wicketd.services.resealing import Resealer
-from wicketd.services.revision_seal import RevisionSeal
 from wicketd.services.rewrapping import Rewrapper
-from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
-from wicketd.services.snapshots import Snapshots
 from wicketd.services.status import Status, StatusSources
-from wicketd.services.tokens import TokenBox
-from wicketd.services.verifier_moves import VerifierMoves
-from wicketd.services.wal import Wal
-from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
-from wicketd.upkeep import Kept, Sweep, Upkeep, called
+from wicketd.upkeep import Sweep, Upkeep, called
 from wicketd.vault.keyring import KeyringFile
-from wicketd.vault.sealing import Sealer
 
 _CHECKPOINTS: Final = logging.getLogger("wicketd.checkpoint")
-
-
-@dataclass(frozen=True, slots=True)
-class System:
-    """What the operating system gives, and tests replace."""
-
-    clock: Clock
-    ids: Ids
-    random: Random
-    spawn: Spawn
-    daemon_uid: int
-    reached: Reached = nowhere
-    """Told the steps of refreshes; tests end the process there."""
-    may_spawn: bool = True
-    """Commands of connector files may run with the daemon's own rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +83,14 @@ class Daemon:
     """Takes a changed keyring in and gives its active kid; see `Installation.reload`."""
 
 
-@dataclass(slots=True)
-class _Rooms:
-    """Parts that later steps of the composition need."""
+@dataclass(frozen=True, slots=True)
+class _People:
+    """Who signs in and holds keys: the same use cases behind portal and admin socket."""
 
-    kept: Kept
-    files: ConnectorFiles
-    sets: PolicySets
-    sealer: Sealer
-    presences: Presences
-    legacy: SessionTable
-    wal: Wal
-    box: TokenBox
-    flows: OAuthFlows
-    moves: VerifierMoves
+    enter: Entrance
+    members: Members
+    keys: MemberKeys
+    recent: RecentFactor
 
 
 async def compose(
@@ -151,125 +105,56 @@ async def compose(
     self_test()
     db = await SqliteDatabase.open(config.state / "wicket.db", system.clock)
     try:
-        return await _compose(config, settings, rules, keys, system, db)
+        home = await Installation.open(db, keys, system.random)
+        return _compose(founded(config, home, system, db), settings, rules)
     except BaseException:
         await db.close()
         raise
 
 
-async def _compose(  # the whole of what a daemon is made of
-    config: Config,
-    settings: Settings,
-    rules: Rules,
-    keys: Keys,
-    system: System,
-    db: SqliteDatabase,
-) -> Daemon:
-    home = await Installation.open(db, keys, system.random)
-    rooms = _rooms(config, home, system, db)
-    audit = _audit_log(rooms.kept.desk, home)
+def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
+    config, system, home, db = base.config, base.system, base.home, base.kept.db
+    audit = _audit_log(base)
     services = Services(
-        rooms.kept.desk, rooms.sets, rooms.files, rooms.kept.upstreams, rooms.kept.connections,
+        base.kept.desk, base.sets, base.files, base.kept.upstreams, base.kept.connections,
         ServiceSettings(config.mcp.tool_name_max, config.url),
     )  # fmt: skip
-    lists = _lists(config, system, rooms, services)
+    lists = _lists(base, services)
     recording = Recording(config.audit.arguments, config.audit.arguments_days)
     is_strict = config.policy.unnamed_arguments == "strict"
     calls = Calls(
-        rooms.kept.desk,
-        rooms.kept.snapshots,
-        rooms.kept.sessions,
-        Recorder(rooms.sealer, system.random, recording),
+        base.kept.desk,
+        base.kept.snapshots,
+        base.kept.sessions,
+        Recorder(base.sealer, system.random, recording),
         strict_arguments=is_strict,
     )
     ring = KeyringStatus(db, home.keyring, system.clock)
-    sources = StatusSources(rooms.kept.snapshots, rooms.wal, ring, Metrics(), settings)
+    sources = StatusSources(base.kept.snapshots, base.wal, ring, Metrics(), settings)
     status = Status(db, system.clock, sources)
-    front, hub = _front(config, system, rooms, lists)
-    ports = _ports(config, system, rooms, calls, lists)
-
-    async def handle(request: FrontRequest, visitor: Front) -> Reply:
-        return await handle_call(request, ports, front, visitor)
-
-    enter = entrance(
-        rooms.kept.desk,
-        rooms.sealer,
-        system.random,
+    people = _people(base)
+    front, hub = _front(base, lists)
+    uses = _uses(base, people, services, audit, status, is_strict=is_strict)
+    life = Upkeep(
+        base.kept,
+        calls.intents,
+        audit,
+        _sweeps(base, people.enter, audit),
         system.spawn,
-        settings_of(config, system.clock, system.ids),
-    )
-    members = Members(rooms.kept.desk, rooms.sets)
-    recent = RecentFactor(system.clock, config.portal.require_mfa)
-    keys_of_members = MemberKeys(
-        rooms.kept.desk,
-        KeyMint(home.keyring, rooms.sealer, system.random),
-        Resealer(rooms.box, rooms.flows.deposits),
-        recent,
-        rooms.kept.connections.unlocker.refresh_at_seal,
-    )
-    own = Own(db, rooms.kept.sessions, rooms.files)
-    mcp = McpApp(
-        handle,
-        rules,
-        lambda: "degraded" if status.is_degraded else "ok",
-        around=Surroundings(rooms.presences, system.clock, system.spawn),
-        rest=portal(
-            rooms.kept.desk,
-            enter,
-            Counters(keys_of_members, recent, rooms.kept.connections, members, rooms.flows, own),
-            PortalRules(rules.hosts, config.url, rules.trusted),
-            rooms.sealer,
-            system.random,
-        ),
-    )
-    rehearsals = Rehearsals(
-        rooms.kept.desk, rooms.sets, rooms.kept.child, rooms.sealer, strict=is_strict
-    )
-    uses = UseCases(
-        agents=Agents(rooms.kept.desk, rooms.sets),
-        members=members,
-        invites=enter.invites,
-        accounts=enter.accounts,
-        keys=keys_of_members,
-        services=services,
-        connections=rooms.kept.connections,
-        apps=rooms.flows.apps,
-        flows=rooms.flows,
-        policies=Policies(rooms.kept.desk, rooms.sets),
-        simulations=Simulations(rooms.kept.desk, rehearsals, audit),
-        replays=Replays(rooms.kept.desk, rehearsals, system.spawn, replay_child),
-        sessions=rooms.kept.sessions,
-        audit=audit,
-        events=rooms.kept.desk.events,
-        status=status,
-        clock=system.clock,
+        hub.changed,
     )
     admission = Admission(system.daemon_uid, config.admin.write_group, config.admin.read_group)
-    sweeps = (
-        Sweep("probe", 5, db.probe),
-        Sweep("key usage", 1, lambda: home.top_up(db)),
-        Sweep("tool sessions", 60, rooms.kept.sessions.sweep),
-        Sweep("legacy sessions", 60, called(rooms.legacy.sweep)),
-        Sweep("verifiers", 1, rooms.moves.flush),
-        Sweep("re-wrap", 0.1, Rewrapper(rooms.kept.desk, home.keyring, rooms.sealer).step),
-        Sweep("refusals", 60, rooms.kept.callers.flush_refusals),
-        Sweep("clock", 60, rooms.kept.desk.guard.advance),
-        Sweep("entrance", 60, enter.sweep),
-        Sweep("sign-ins", 60, rooms.flows.sweep),
-        Sweep("pending connections", 300, rooms.kept.connections.expire_pending),
-        Sweep("write-ahead log", 5, rooms.wal.retry),
-        Sweep("kept tokens", 5, rooms.kept.refreshing.write_kept),
-        Sweep("checkpoint", 5, audit.sign_if_due),
-        Sweep("idle servers", 5, called(rooms.kept.upstreams.sweep)),
-        Sweep("audit events", 0.25, audit.announce),
-    )
-    life = Upkeep(rooms.kept, calls.intents, audit, sweeps, system.spawn, hub.changed)
+
+    def admin(*, read_only: bool) -> AdminApp:
+        return AdminApp(
+            uses, admission, HANDLERS,
+            clock=system.clock, version=__version__, read_only=read_only,
+        )  # fmt: skip
+
     return Daemon(
-        mcp=mcp,
-        admin=AdminApp(uses, admission, HANDLERS, clock=system.clock, version=__version__),
-        admin_read_only=AdminApp(
-            uses, admission, HANDLERS, clock=system.clock, version=__version__, read_only=True
-        ),
+        mcp=_mcp(base, rules, people, status, _bound(_ports(base, calls, lists), front)),
+        admin=admin(read_only=False),
+        admin_read_only=admin(read_only=True),
         db=db,
         start=life.start,
         settle=life.settle,
@@ -278,123 +163,174 @@ async def _compose(  # the whole of what a daemon is made of
     )
 
 
-def _rooms(config: Config, home: Installation, system: System, db: SqliteDatabase) -> _Rooms:
-    clock, ids = system.clock, system.ids
-    journal = Journal(AuditTable(), clock, ids)
-    sealer = Sealer(home.keyring, home.install_id, system.random, home.usage)
-    stack, child = BigStack(), PolicyChild()
-    files = ConnectorFiles(
-        lambda: catalogue.load(bundled=True, directory=Path(config.services.connectors_dir))
+def _people(base: Foundation) -> _People:
+    desk = base.kept.desk
+    recent = RecentFactor(base.system.clock, base.config.portal.require_mfa)
+    return _People(
+        enter=entrance(
+            desk,
+            base.sealer,
+            base.system.random,
+            base.system.spawn,
+            settings_of(base.config, base.system.clock, base.system.ids),
+        ),
+        members=Members(desk, base.sets),
+        keys=MemberKeys(
+            desk,
+            KeyMint(base.home.keyring, base.sealer, base.system.random),
+            Resealer(base.box, base.flows.deposits),
+            recent,
+            base.kept.connections.unlocker.refresh_at_seal,
+        ),
+        recent=recent,
     )
-    presences, legacy = Presences(), SessionTable(clock, system.random)
-    upstreams = upstreams_of(config, db, clock, system.spawn, may_spawn=system.may_spawn)
-    rate = config.rate
-    limits = Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight)
-    callers = Callers(
-        db, journal, home.keyring, clock, limits,
-        lambda key, secret: moves.used(key, secret),  # noqa: PLW0108  # bound below
-    )  # fmt: skip
-    sessions = ToolSessions(
-        db, journal, clock, ids, lambda data: sealer.digests("tool-session", data).values()
-    )
-    snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
-    wal = Wal(db, clock)
-    box = TokenBox(sealer, config.portal.pending_hours)
-    sign_ins = sign_ins_of(config, sealer, box, clock, files, system.spawn)
-    desk = Desk(
-        db=db,
-        journal=journal,
-        clock=clock,
-        ids=ids,
-        events=Events(clock),
-        rows=ConnectionRows(db, clock),
-        guard=ClockGuard(db, journal, clock),
-        callers=callers,
-        calls=LiveCalls(presences, legacy, upstreams),
-        snapshots=snapshots,
-        sessions=sessions,
-        wal=wal,
-        revocation=sign_ins.revoker,
-    )
-    moves = VerifierMoves(db, home.keyring, sealer, desk.events, callers.forget_key)
-    sets = PolicySets(
-        desk,
-        PolicyTools(child, stack, RevisionSeal(home.keyring)),
-        files,
-        SetRules(config.mcp.status_tool, config.services.drift == "hold"),
-    )
-    renewing = refreshing(desk, db, sign_ins, system.spawn, system.reached)
-    kept = Kept(
-        db=db,
-        desk=desk,
-        snapshots=snapshots,
-        connections=Connections(desk, box, files, renewing),
-        refreshing=renewing,
-        http=sign_ins.http,
-        sessions=sessions,
-        callers=callers,
-        upstreams=upstreams,
-        child=child,
-        stack=stack,
-    )
-    flows = sign_ins.flows(desk, system.random)
-    return _Rooms(kept, files, sets, sealer, presences, legacy, wal, box, flows, moves)
 
 
-def _audit_log(desk: Desk, home: Installation) -> AuditLog:
+def _bound(ports: Ports, front: FrontDesk) -> Handle:
+    async def handle(request: FrontRequest, visitor: Front) -> Reply:
+        return await handle_call(request, ports, front, visitor)
+
+    return handle
+
+
+def _mcp(
+    base: Foundation,
+    rules: Rules,
+    people: _People,
+    status: Status,
+    handle: Handle,
+) -> McpApp:
+    """The public door: MCP, and the portal on the paths that are left."""
+    own = Own(base.kept.db, base.kept.sessions, base.files)
+    counters = Counters(
+        people.keys, people.recent, base.kept.connections, people.members, base.flows, own
+    )
+    return McpApp(
+        handle,
+        rules,
+        lambda: "degraded" if status.is_degraded else "ok",
+        around=Surroundings(base.presences, base.system.clock, base.system.spawn),
+        rest=portal(
+            base.kept.desk,
+            people.enter,
+            counters,
+            PortalRules(rules.hosts, base.config.url, rules.trusted),
+            base.sealer,
+            base.system.random,
+        ),
+    )
+
+
+def _uses(
+    base: Foundation,
+    people: _People,
+    services: Services,
+    audit: AuditLog,
+    status: Status,
+    *,
+    is_strict: bool,
+) -> UseCases:
+    """What the admin socket offers."""
+    desk = base.kept.desk
+    rehearsals = Rehearsals(desk, base.sets, base.kept.child, base.sealer, strict=is_strict)
+    return UseCases(
+        agents=Agents(desk, base.sets),
+        members=people.members,
+        invites=people.enter.invites,
+        accounts=people.enter.accounts,
+        keys=people.keys,
+        services=services,
+        connections=base.kept.connections,
+        apps=base.flows.apps,
+        flows=base.flows,
+        policies=Policies(desk, base.sets),
+        simulations=Simulations(desk, rehearsals, audit),
+        replays=Replays(desk, rehearsals, base.system.spawn, replay_child),
+        sessions=base.kept.sessions,
+        audit=audit,
+        events=desk.events,
+        status=status,
+        clock=base.system.clock,
+    )
+
+
+def _sweeps(base: Foundation, enter: Entrance, audit: AuditLog) -> tuple[Sweep, ...]:
+    """What is repeated, and how often in seconds."""
+    kept, home, db = base.kept, base.home, base.kept.db
+    return (
+        Sweep("probe", 5, db.probe),
+        Sweep("key usage", 1, lambda: home.top_up(db)),
+        Sweep("tool sessions", 60, kept.sessions.sweep),
+        Sweep("legacy sessions", 60, called(base.legacy.sweep)),
+        Sweep("verifiers", 1, base.moves.flush),
+        Sweep("re-wrap", 0.1, Rewrapper(kept.desk, home.keyring, base.sealer).step),
+        Sweep("refusals", 60, kept.callers.flush_refusals),
+        Sweep("clock", 60, kept.desk.guard.advance),
+        Sweep("entrance", 60, enter.sweep),
+        Sweep("sign-ins", 60, base.flows.sweep),
+        Sweep("pending connections", 300, kept.connections.expire_pending),
+        Sweep("write-ahead log", 5, base.wal.retry),
+        Sweep("kept tokens", 5, kept.refreshing.write_kept),
+        Sweep("checkpoint", 5, audit.sign_if_due),
+        Sweep("idle servers", 5, called(kept.upstreams.sweep)),
+        Sweep("audit events", 0.25, audit.announce),
+    )
+
+
+def _audit_log(base: Foundation) -> AuditLog:
+    home = base.home
+
     def sign(epoch: int, size: int, root: bytes) -> str:
         return checkpoint.sign(home.audit_key, home.install_id, epoch, size, root)
 
     notary = Notary(sign, lambda note: _CHECKPOINTS.info("%s", note))
-    return AuditLog(desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
+    return AuditLog(base.kept.desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
 
 
-def _lists(config: Config, system: System, rooms: _Rooms, services: Services) -> MemberLists:
+def _lists(base: Foundation, services: Services) -> MemberLists:
     def late(agent_id: AgentId, service: str) -> None:
-        rooms.kept.desk.events.publish(Topic.SERVICES, {"listed": service}, agent_id)
+        base.kept.desk.events.publish(Topic.SERVICES, {"listed": service}, agent_id)
 
     reach = Reach(
-        source=UpstreamTools(rooms.kept.upstreams),
-        unlocker=rooms.kept.connections.unlocker,
+        source=UpstreamTools(base.kept.upstreams),
+        unlocker=base.kept.connections.unlocker,
         observe=services.observe,
         late=late,
     )
-    listings = Listings(rooms.kept.snapshots, reach, system.clock, system.spawn)
-    return MemberLists(listings, connect_page(config.url), name_max=config.mcp.tool_name_max)
+    listings = Listings(base.kept.snapshots, reach, base.system.clock, base.system.spawn)
+    return MemberLists(
+        listings, connect_page(base.config.url), name_max=base.config.mcp.tool_name_max
+    )
 
 
-def _front(
-    config: Config, system: System, rooms: _Rooms, lists: MemberLists
-) -> tuple[FrontDesk, Hub]:
+def _front(base: Foundation, lists: MemberLists) -> tuple[FrontDesk, Hub]:
     hub = Hub(
         lists.digest,
         timers=asyncio.get_running_loop(),
-        spawn=system.spawn,
-        clock=system.clock,
-        random=system.random,
+        spawn=base.system.spawn,
+        clock=base.system.clock,
+        random=base.system.random,
     )
     front = FrontDesk(
         lists,
-        sessions=rooms.legacy,
+        sessions=base.legacy,
         hub=hub,
-        presences=rooms.presences,
-        request_errors=RequestErrors(config.mcp.request_errors),
+        presences=base.presences,
+        request_errors=RequestErrors(base.config.mcp.request_errors),
     )
     return front, hub
 
 
-def _ports(
-    config: Config, system: System, rooms: _Rooms, calls: Calls, lists: MemberLists
-) -> Ports:
+def _ports(base: Foundation, calls: Calls, lists: MemberLists) -> Ports:
     return Ports(
-        callers=rooms.kept.callers,
+        callers=base.kept.callers,
         gate=Gate(calls),
-        snapshots=rooms.kept.snapshots,
-        connections=rooms.kept.connections,
-        upstreams=rooms.kept.upstreams,
+        snapshots=base.kept.snapshots,
+        connections=base.kept.connections,
+        upstreams=base.kept.upstreams,
         lists=lists,
-        clock=system.clock,
-        ids=system.ids,
-        portal=connect_page(config.url),
-        sealer=rooms.sealer,
+        clock=base.system.clock,
+        ids=base.system.ids,
+        portal=connect_page(base.config.url),
+        sealer=base.sealer,
     )

@@ -21,10 +21,11 @@ from typing import Any, Final
 import uvloop
 
 from wicketd import server
-from wicketd.app import Daemon, System, compose
+from wicketd.app import Daemon, compose
 from wicketd.config import Config, variable
 from wicketd.domain.errors import ConfigInvalid, WicketError
 from wicketd.domain.health import Setting, Settings
+from wicketd.foundation import System
 from wicketd.net.addresses import is_loopback_host
 from wicketd.net.hosts import Hosts
 from wicketd.oauth.refresh import Reached
