@@ -16,6 +16,7 @@ import msgspec
 import typer
 
 from wicket_tui.cli import app as wicket
+from wicket_tui.keylist import KeyRow, listed
 from wicketd import config
 from wicketd.api.endpoints import ENDPOINTS, Endpoint
 from wicketd.api.errors import STATUS
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
             [CLI_HEAD, command_line("wicket", wicket), command_line("wicketd", wicketd)]
         ),
         "config.md": configuration(),
+        "keys.md": keys(),
         "threat-model.md": threat_model(),
     }
     if "--check" in arguments:
@@ -84,6 +86,9 @@ Where *If-Match* names a field, the request needs `If-Match: "<value>"` of what 
 missing 428, moved 412. Lists answer `{{items, next}}`; `next` is the `cursor` of the next page.
 """
 
+KEYS_HEAD = """\
+`wicket keys` prints the same with your own keys. They are changed in `~/.config/wicket/keys.toml`,
+one line an action: `"member.approve" = "f7"`."""
 CLI_HEAD = f"""\
 # Command lines
 
@@ -211,6 +216,23 @@ one key, for example `WICKET_SERVER_PORT=8651`; `WICKET_STATE_DIR` overrides `st
 key, a wrong type and a secret in the environment stop the start with exit code 78;
 `wicketd config check` tells why. No key is needed: every setting has a default.
 """
+
+
+def keys() -> str:
+    """docs/keys.md: the actions of the terminal app, screen by screen."""
+    parts = ["# Keys of the terminal app", GENERATED, KEYS_HEAD]
+    rows = listed()
+    for screen in dict.fromkeys(row.screen for row in rows):
+        lines = [_key(row) for row in rows if row.screen == screen]
+        head = "| keys | action | id | what it does | command |\n|---|---|---|---|---|"
+        parts.append(f"## {screen.capitalize()}\n\n{head}\n" + "\n".join(lines))
+    return "\n\n".join(parts) + "\n"
+
+
+def _key(row: KeyRow) -> str:
+    care = f" It {row.care}." if row.care else ""
+    command = f"`{row.command}`" if row.command else ""
+    return f"| `{row.keys}` | {row.label} | `{row.id}` | {row.help}{care} | {command} |"
 
 
 def configuration() -> str:

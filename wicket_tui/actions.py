@@ -169,10 +169,10 @@ DISPLAYED: Final[Mapping[str, str]] = {
     "left_square_bracket": "[",
     "right_square_bracket": "]",
     "escape": "esc",
-    "f1": "F1",
 }
 
 
 def shown_key(key: str) -> str:
     """A key as people write it."""
-    return DISPLAYED.get(key, key)
+    is_function = key[:1] == "f" and key[1:].isdecimal()
+    return DISPLAYED.get(key, key.upper() if is_function else key)

@@ -4,12 +4,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from wicket_tui.actions import remapped
 from wicket_tui.headless import audit as audit_commands
 from wicket_tui.headless.arguments import ReasonOpt, SinceOpt, UntilOpt
 from wicket_tui.headless.command import Shell, command
 from wicket_tui.headless.exits import Exit
-from wicket_tui.headless.output import facts, json_line, table
+from wicket_tui.headless.output import facts, json_line, note, table
 from wicket_tui.headless.stdin import typed_name
+from wicket_tui.host import Host
+from wicket_tui.keylist import listed
+from wicket_tui.keymap import BY_ID
 from wicketd.api import endpoints
 from wicketd.api.types import agents, status
 from wicketd.api.types.listing import Empty
@@ -21,6 +25,7 @@ def register(app: typer.Typer) -> None:
     command(app, "whoami")(whoami)
     command(app, "config")(config)
     command(app, "keyring")(keyring)
+    command(app, "keys")(keys)
     command(app, "stats")(stats)
     command(app, "events")(events)
     command(app, "why")(why)
@@ -71,6 +76,19 @@ async def keyring(shell: Shell) -> None:
     total = found.rewrapped + found.to_rewrap
     progress = f"{found.rewrapped} of {total} rows are under the active key {found.active}."
     shell.show(found, f"{table(columns, rows)}\n{progress}")
+
+
+async def keys(shell: Shell) -> None:
+    """The keys of the terminal app, by screen, with the commands that do the same."""
+    try:
+        own, wrong = remapped(Host().keys(), BY_ID)
+    except ValueError as error:
+        own, wrong = {}, [str(error)]
+    for sentence in wrong:
+        note(f"keys.toml: {sentence}")
+    rows = listed(own)
+    cells = [(one.screen, one.keys, one.label, one.id, one.care, one.help) for one in rows]
+    shell.show(rows, table(("screen", "keys", "action", "id", "care", "what it does"), cells))
 
 
 async def stats(
