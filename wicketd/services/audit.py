@@ -16,6 +16,7 @@ from wicketd.domain.audit import AuditRow, Checkpoint
 from wicketd.domain.errors import BadRequest, Conflict, NotFound
 from wicketd.domain.ids import normalise_ref
 from wicketd.domain.json import JsonObject
+from wicketd.services.audit_pages import PageIndexes
 from wicketd.services.desk import Desk
 from wicketd.services.events import Topic
 from wicketd.storage import agents, audit, audit_counts, checkpoints, policies
@@ -67,6 +68,7 @@ class AuditLog:
         self._notary = notary
         self._forms = forms
         self._export_page = export_page
+        self.pages = PageIndexes(desk.db)
         self._frontier = Frontier()
         self._announced = (0, 0)
         self._turn = asyncio.Lock()

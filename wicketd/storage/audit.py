@@ -25,6 +25,8 @@ _ENDED_WITH: Final = (
     "EXISTS (SELECT 1 FROM audit AS o WHERE o.call_id = a.call_id AND o.kind = 'call.outcome' "
     "AND instr(o.body, ?) > 0)"
 )
+NO_OUTCOME: Final = "a.kind <> 'call.outcome'"
+"""An outcome belongs to its intent and is no entry of its own."""
 _NEWEST: Final = 2**63 - 1
 
 
@@ -177,21 +179,21 @@ def page(
     """
     bound, order = (">", "ASC") if after is not None else ("<", "DESC")
     start = after if after is not None else before if before is not None else _NEWEST
-    conditions = [(f"a.seq {bound} ?", (start,)), *_conditions(filters)]
+    asked = [(f"a.seq {bound} ?", (start,)), *conditions(filters)]
     source, group = "audit AS a", ""
     if filters.policy_id is not None:
         # From the policy's own index: a policy that decided little must not cost a walk of the log.
         source, group = "audit_policies AS hit CROSS JOIN audit AS a", "GROUP BY hit.seq "
-        conditions = [
+        asked = [
             ("hit.policy_id = ?", (filters.policy_id,)),
             (f"hit.seq {bound} ?", (start,)),
             ("a.seq = hit.seq", ()),
-            *conditions[1:],
+            *asked[1:],
         ]
     key = "hit.seq" if filters.policy_id is not None else "a.seq"
     columns = ", ".join(f"a.{name}" for name in COLUMNS.split(", "))
-    where = " AND ".join(text for text, _ in conditions)
-    values = tuple(value for _, given in conditions for value in given)
+    where = " AND ".join(text for text, _ in asked)
+    values = tuple(value for _, given in asked for value in given)
     return Query(
         f"SELECT {columns} FROM {source} WHERE {where} {group}ORDER BY {key} {order} LIMIT ?",
         (*values, limit),
@@ -203,14 +205,14 @@ def decided(
     filters: AuditFilters, after: int, up_to: int, limit: int
 ) -> Query[tuple[AuditRow, bytes | None]]:
     """Decided calls in order, from behind seq `after` to `up_to`, with their sealed arguments."""
-    conditions = [
+    asked = [
         ("a.seq > ? AND a.seq <= ?", (after, up_to)),
         ("a.kind IN ('call.intent', 'call.denied')", ()),
-        *_conditions(filters),
+        *conditions(filters),
     ]
     columns = ", ".join(f"a.{name}" for name in COLUMNS.split(", "))
-    where = " AND ".join(text for text, _ in conditions)
-    values = tuple(value for _, given in conditions for value in given)
+    where = " AND ".join(text for text, _ in asked)
+    values = tuple(value for _, given in asked for value in given)
     return Query(
         f"SELECT {columns}, g.ct FROM audit AS a LEFT JOIN audit_args AS g "
         f"ON g.call_id = a.call_id WHERE {where} ORDER BY a.seq LIMIT ?",
@@ -238,7 +240,8 @@ def arguments_kids() -> Query[str]:
     return Query("SELECT DISTINCT kid FROM audit_args", (), lambda row: str(row[0]))
 
 
-def _conditions(filters: AuditFilters) -> list[tuple[str, tuple[SqlValue, ...]]]:
+def conditions(filters: AuditFilters) -> list[tuple[str, tuple[SqlValue, ...]]]:
+    """What the filters ask of a row `a` of the log, each with its values; the policy apart."""
     exact: tuple[tuple[str, SqlValue], ...] = (
         ("a.agent_id = ?", filters.agent_id),
         ("a.member_id = ?", filters.member_id),
@@ -251,19 +254,19 @@ def _conditions(filters: AuditFilters) -> list[tuple[str, tuple[SqlValue, ...]]]
         ("a.ts >= ?", filters.from_ms),
         ("a.ts <= ?", filters.to_ms),
     )
-    conditions: list[tuple[str, tuple[SqlValue, ...]]] = [
+    asked: list[tuple[str, tuple[SqlValue, ...]]] = [
         (text, (value,)) for text, value in exact if value is not None
     ]
     if filters.kind is None:
-        conditions.append(("a.kind <> 'call.outcome'", ()))
+        asked.append((NO_OUTCOME, ()))
     else:
-        conditions.append(("a.kind = ?", (filters.kind,)))
+        asked.append(("a.kind = ?", (filters.kind,)))
     if filters.tools is not None:
-        conditions.append((f"a.tool IN ({', '.join('?' * len(filters.tools))})", filters.tools))
+        asked.append((f"a.tool IN ({', '.join('?' * len(filters.tools))})", filters.tools))
     if filters.outcome is not None:
-        conditions.append((_ENDED_WITH, (f'"outcome":"{filters.outcome}"',)))
-    conditions += [("instr(a.body, ?) > 0", (text,)) for text in filters.containing]
-    return conditions
+        asked.append((_ENDED_WITH, (f'"outcome":"{filters.outcome}"',)))
+    asked += [("instr(a.body, ?) > 0", (text,)) for text in filters.containing]
+    return asked
 
 
 def _values(row: AuditRow) -> tuple[SqlValue, ...]:
