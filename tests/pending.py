@@ -15,12 +15,6 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "GET /v1/audit/pages": TUI,
-    "POST /v1/audit/{ref}/reveal": TUI,
-    "POST /v1/audit/{ref}/proof": TUI,
-    "wicket keys": TUI,
-    "wicket audit reveal": TUI,
-    "wicket audit prove": TUI,
     "N10": MCP,
     "POST /v1/accounts/{account}/offboard": FIRST_HOUR,
     "wicket setup": FIRST_HOUR,

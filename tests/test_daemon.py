@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.daemon import running_daemon
 from wicketd import daemon
+from wicketd.audit import public_keys
 from wicketd.config import Config, StdioTable, load
 from wicketd.daemon import Tasks
 from wicketd.domain.errors import ConfigInvalid
@@ -38,6 +39,8 @@ async def test_a_daemon_serves_leaves_on_a_signal_and_starts_over_what_a_kill_le
         for name in ("admin.sock", "admin-ro.sock"):
             assert stat.S_ISSOCK((place / "run" / name).stat().st_mode)
             assert mode(place / "run" / name) in {0o600, 0o660}
+        key = keyring.load_audit_key(place / "audit.key", {})
+        assert public_keys.parse((place / "audit.pub").read_text()) == key.publics
         assert mode(place / "wicket.db") == 0o600
         assert await asyncio.to_thread(running.stop) == 0
         await running.start()

@@ -15,7 +15,6 @@ from wicketd.admin.app import AdminApp
 from wicketd.admin.handlers import HANDLERS
 from wicketd.admin.peer import Admission
 from wicketd.admin.usecases import UseCases
-from wicketd.audit import checkpoint
 from wicketd.audit.export import Csv, Jsonl
 from wicketd.config import Config
 from wicketd.domain.calls import FrontRequest, Reply
@@ -57,6 +56,7 @@ from wicketd.services.recent_factor import RecentFactor
 from wicketd.services.rehearsals import Rehearsals
 from wicketd.services.replay import Replays
 from wicketd.services.resealing import Resealer
+from wicketd.services.reveals import Reveals
 from wicketd.services.rewrapping import Rewrapper
 from wicketd.services.simulate import Simulations
 from wicketd.services.status import Status, StatusSources
@@ -248,6 +248,7 @@ def _uses(
         replays=Replays(desk, rehearsals, base.system.spawn, replay_child),
         sessions=base.kept.sessions,
         audit=audit,
+        reveals=Reveals(desk, audit, rehearsals),
         events=desk.events,
         status=status,
         clock=base.system.clock,
@@ -280,10 +281,7 @@ def _sweeps(base: Foundation, enter: Entrance, audit: AuditLog) -> tuple[Sweep, 
 def _audit_log(base: Foundation) -> AuditLog:
     home = base.home
 
-    def sign(epoch: int, size: int, root: bytes) -> str:
-        return checkpoint.sign(home.audit_key, home.install_id, epoch, size, root)
-
-    notary = Notary(sign, lambda note: _CHECKPOINTS.info("%s", note))
+    notary = Notary(home.signed_checkpoint, lambda note: _CHECKPOINTS.info("%s", note))
     return AuditLog(base.kept.desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
@@ -169,12 +169,13 @@ def config_check(
 
 
 @audit_app.command("verify")
-def audit_verify(
+def audit_verify(  # noqa: PLR0913  # one option a kind of evidence
     config: ConfigOption = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A signed checkpoint kept off this host.")
     ] = None,
     from_export: Annotated[Path | None, typer.Option(help="A JSONL export to verify.")] = None,
+    proof: Annotated[Path | None, typer.Option(help="The proof of one decision.")] = None,
     key: Annotated[Path | None, typer.Option(help="audit.pub: the public keys.")] = None,
     *,
     strict: Annotated[bool, typer.Option(help="A tail or an open intent fails too.")] = False,
@@ -193,6 +194,8 @@ def audit_verify(
         except (OSError, ValueError) as error:
             typer.echo(f"Could not verify: {error}.", err=True)
             raise typer.Exit(2) from error
+        if proof is not None:
+            _verified_proof(proof, proofs.publics, as_json=as_json)
         if from_export is not None:
             report = verifying.of_export(from_export, proofs)
         else:
@@ -299,6 +302,17 @@ def _publics(settings: Config, key: Path | None) -> tuple[bytes, ...]:
         return tuple(read_keys(settings, dict(os.environ)).audit.publics.values())
     except KeyringInvalid:
         return ()
+
+
+def _verified_proof(path: Path, publics: tuple[bytes, ...], *, as_json: bool) -> NoReturn:
+    import msgspec
+
+    from wicketd.services import proofs
+
+    report = proofs.of_file(path, publics)
+    text = msgspec.json.encode(report.facts).decode() if as_json else "\n".join(report.lines)
+    typer.echo(text)
+    raise typer.Exit(report.exit_code)
 
 
 def _load(named: Path | None) -> tuple[Config, Path | None]:

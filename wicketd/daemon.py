@@ -22,6 +22,7 @@ import uvloop
 
 from wicketd import server
 from wicketd.app import Daemon, compose
+from wicketd.audit import public_keys
 from wicketd.config import Config, variable
 from wicketd.domain.errors import ConfigInvalid, WicketError
 from wicketd.domain.health import Setting, Settings
@@ -35,7 +36,7 @@ from wicketd.services.installation import Keys
 from wicketd.services.refreshing import nowhere
 from wicketd.system import SystemClock, SystemIds, SystemRandom
 from wicketd.vault import keyring
-from wicketd.vault.keyring import KeyringFile
+from wicketd.vault.keyring import AuditKey, KeyringFile
 
 _LOG: Final = logging.getLogger(__name__)
 STACK_BYTES: Final = 8 * 1024 * 1024
@@ -119,6 +120,7 @@ async def _serve(
     )
     given = server.activated(environ, os.getpid())
     daemon = await compose(config, _settings(config, file, environ), _rules(config), keys, system)
+    _publish(config.state / "audit.pub", keys.audit)
     try:
         await daemon.start()
         _settle_heap()
@@ -157,6 +159,14 @@ def may_spawn(config: Config, keyring_source: str) -> bool:
     could read what systemd hands to us alone (protocol spec, 4.6).
     """
     return config.stdio.inline or not keyring_source.startswith("credential ")
+
+
+def _publish(path: Path, key: AuditKey) -> None:
+    """Leaves the public audit keys for whoever verifies; nobody reads the file here."""
+    try:
+        path.write_text(public_keys.render(key.publics, key.sign_with), encoding="utf-8")
+    except OSError as error:
+        _LOG.warning("Cannot write %s: %s.", path, error.strerror)
 
 
 def _settle_heap() -> None:

@@ -18,7 +18,7 @@ from wicketd.api.client import AdminClient, Refused
 from wicketd.api.endpoints import ENDPOINTS, MEMBER_LIST, Endpoint
 from wicketd.api.policy_endpoints import POLICY_FORMAT
 from wicketd.api.types.accounts import SessionRef
-from wicketd.api.types.audit import AuditDetail
+from wicketd.api.types.audit import AuditDetail, AuditReveal
 from wicketd.api.types.invites import InviteRef, InviteResend
 from wicketd.api.types.listing import Page
 from wicketd.api.types.members import KeyRevokeById, MemberList
@@ -35,6 +35,8 @@ SAMPLES: dict[str, Any] = {
     "replay.show": ReplayShow(replay="x"),
     "replay.rows": ReplayRows(replay="x"),
     "replay.cancel": ReplayRef(replay="x"),
+    "audit.reveal": AuditReveal(ref="x", reason="drill"),
+    "audit.prove": AuditReveal(ref="x", reason="drill"),
     "key.revoke_by_id": KeyRevokeById(key_id="Zx81Kq0A"),
 }
 

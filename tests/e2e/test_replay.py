@@ -6,17 +6,23 @@ out of the policy child as it was.
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
 from tests.support.gate import AGENT, Gate, open_gate
 from tests.support.mcp_client import McpClient
+from wicketd.api import endpoints as audit_endpoints
 from wicketd.api import simulation_endpoints as endpoints
 from wicketd.api.client import Refused
+from wicketd.api.types.audit import AuditReveal
 from wicketd.api.types.replays import Replay, ReplayCreate, ReplayRef, ReplayRows, ReplayShow
 from wicketd.api.types.simulations import DraftText, SessionCounters, Simulate
+from wicketd.audit import public_keys
+from wicketd.services import proofs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -68,6 +74,41 @@ async def test_each_decision_verifies_under_its_own_policies(gate: Gate) -> None
     found = await over(gate, verify=True)
     assert (found.faults, found.unmatched) == (0, {})
     assert found.matched > 5
+
+
+async def test_each_decision_is_proven_by_a_file_that_needs_no_daemon(
+    gate: Gate, tmp_path: Path
+) -> None:
+    key = (gate.daemon.directory / "audit.pub").read_text()
+    publics = tuple(public_keys.parse(key).values())
+    recorded = [one for one in await gate.audit() if one.decision is not None]
+    assert len(recorded) == len(CALLS)
+    for number, entry in enumerate(recorded):
+        asked = AuditReveal(ref=entry.id, reason="incident 7")
+        made = await gate.admin.call(audit_endpoints.AUDIT_PROVE, asked)
+        file = tmp_path / f"{number}.json"
+        file.write_text(made.text)
+        report = proofs.of_file(file, publics)
+        assert (report.exit_code, report.findings) == (0, ()), report.lines
+
+
+async def test_a_decision_is_revealed_proven_and_verified_with_the_commands(
+    gate: Gate, tmp_path: Path
+) -> None:
+    daemon, why = gate.daemon, ("--reason", "incident 7")
+    (entry,) = [one for one in await gate.audit(tool="echo") if one.decision is not None]
+    shown = daemon.wicket("audit", "reveal", entry.id, *why)
+    assert shown["arguments"] == {"text": "a"}
+    text = daemon.run("wicket_tui", "audit", "prove", entry.id, *why)
+    file, key = tmp_path / "proof.json", daemon.directory / "audit.pub"
+    file.write_text(text)
+    verify = ("audit", "verify", "--proof", str(file), "--key", str(key))
+    said = daemon.run("wicketd", *verify)
+    assert said.startswith("The decision is proven.\nann · desk__echo · allowed by ")
+    assert "argsCommit" in text
+    file.write_text(text.replace('\\"text\\":\\"a\\"', '\\"text\\":\\"b\\"'))
+    report = msgspec.json.decode(daemon.run("wicketd", *verify, "--json", code=1))
+    assert [one["problem"] for one in report["findings"]] == ["args_differ"]
 
 
 async def test_each_call_is_simulated_as_it_was_decided(gate: Gate) -> None:

@@ -17,7 +17,7 @@ COMMANDS = {
 COMMON = {"json", "no_color", "socket", "timeout", "yes"}
 
 EXPECTED = """
-status whoami config keyring stats events why panic
+status whoami config keyring keys stats events why panic
 agent: list show create edit disable enable delete
 service: list show enable disable remove discover tools tier drift ack
 service: credentials credentials-clear
@@ -30,7 +30,7 @@ connection: list set connect discard
 policy: list show create save enable disable delete mode versions rollback touches
 policy: check format schema revisions simulate replay recipe diff export import edit test coverage
 session: list show reset
-audit: list tail show facets export checkpoint to-test
+audit: list tail show reveal prove facets export checkpoint to-test
 """
 
 

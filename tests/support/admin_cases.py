@@ -183,6 +183,13 @@ async def newest_entry(there: Administered) -> audit.AuditRef:
     return audit.AuditRef(ref=(await there.state.rows())[-1].id)
 
 
+async def recorded(there: Administered) -> audit.AuditReveal:
+    """A decided call, whose arguments are asked for."""
+    calling = calling_over(there.state)
+    await calling.run(calling.call(await there.state.caller(), "search_notes", "notes"))
+    return audit.AuditReveal(ref=(await there.state.rows())[-1].id, reason="incident 7")
+
+
 async def asked_to_join(there: Administered) -> str:
     """An open invitation."""
     made = await there.uses.invites.create(ADMIN, "demo", email=ASKED)
@@ -483,6 +490,9 @@ CASES: Final[dict[str, Case]] = {
     "audit.list": Case(audit.AuditList(agent="demo", tool="note", limit=2)),
     "audit.show": Case(lambda found: found, newest_entry),
     "audit.facets": Case(audit.FacetsAsk(agent="demo")),
+    "audit.pages": Case(audit.AuditPages(agent="demo", size=2)),
+    "audit.reveal": Case(lambda found: found, recorded, audit=("audit.revealed",)),
+    "audit.prove": Case(lambda found: found, recorded, audit=("audit.revealed",)),
     "audit.export": Case(audit.AuditExport(agent="demo"), audit=("audit.exported",)),
     "audit.checkpoints": Case(Empty()),
     "audit.checkpoint": Case(Empty(), audit=("audit.checkpointed",)),

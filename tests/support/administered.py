@@ -17,6 +17,7 @@ from wicketd.domain.health import Settings
 from wicketd.services.audit import AuditLog, Notary
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.metrics import Metrics
+from wicketd.services.reveals import Reveals
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
 from wicketd.services.status import Status, StatusSources
@@ -81,6 +82,7 @@ def use_cases(state: State) -> UseCases:
     )
     notary = Notary(lambda epoch, size, root: f"{epoch} {size} {root.hex()}\n", lambda _: None)
     log = AuditLog(desk, notary, {"jsonl": RawLines(), "csv": RawLines()})
+    rehearsals = rehearsals_over(state)
     return UseCases(
         agents=state.agents,
         members=state.members,
@@ -92,10 +94,11 @@ def use_cases(state: State) -> UseCases:
         apps=state.flows.apps,
         flows=state.flows,
         policies=state.policies,
-        simulations=Simulations(desk, rehearsals_over(state), log),
+        simulations=Simulations(desk, rehearsals, log),
         replays=replays_over(state),
         sessions=sessions,
         audit=log,
+        reveals=Reveals(desk, log, rehearsals),
         events=desk.events,
         status=Status(state.db, state.clock, sources),
         clock=state.clock,

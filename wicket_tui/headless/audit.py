@@ -8,9 +8,10 @@ import typer
 from wicket_tui.headless.command import Shell, command, noun
 from wicket_tui.headless.expectations import cases_of, written
 from wicket_tui.headless.filters import HELP, parsed
-from wicket_tui.headless.output import cell, facts, say, table
+from wicket_tui.headless.output import cell, facts, indented, note, say, table
 from wicket_tui.headless.stdin import InputFailed
 from wicketd.api import endpoints
+from wicketd.api.text import safe_json
 from wicketd.api.types import audit
 from wicketd.api.types.listing import Empty
 from wicketd.api.types.status import EventsAsk
@@ -19,6 +20,9 @@ app = noun("The audit: list, follow, explain, export, sign.")
 
 HEADS = ("time", "ref", "kind", "member", "tool", "decision", "why", "policies", "outcome", "ms")
 
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the audit.")]
+OfAgent = Annotated[str | None, typer.Option("--agent", help="Whose reference it is.")]
+EntryArg = Annotated[str, typer.Argument(metavar="ID|REF", help="Entry id or call reference.")]
 FiltersArg = Annotated[list[str] | None, typer.Argument(metavar="[FILTERS]", help=HELP)]
 
 
@@ -55,12 +59,34 @@ async def tail(shell: Shell, filters: FiltersArg = None) -> None:
 @command(app, "show")
 async def show(
     shell: Shell,
-    ref: Annotated[str, typer.Argument(metavar="ID|REF", help="Entry id or call reference.")],
+    ref: EntryArg,
     *,
-    agent: Annotated[str | None, typer.Option("--agent", help="Whose reference it is.")] = None,
+    agent: OfAgent = None,
 ) -> None:
     """One entry in full: who, what, why, and how it ended."""
     await explain(shell, ref, agent)
+
+
+@command(app, "reveal")
+async def reveal(
+    shell: Shell, ref: EntryArg, *, reason: ReasonOption, agent: OfAgent = None
+) -> None:
+    """The recorded arguments of one call; that they were shown is on record first."""
+    request = audit.AuditReveal(ref=ref, agent=agent, reason=reason)
+    found = await shell.call(endpoints.AUDIT_REVEAL, request)
+    shell.show(found, indented(found.arguments))
+
+
+@command(app, "prove")
+async def prove(
+    shell: Shell, ref: EntryArg, *, reason: ReasonOption, agent: OfAgent = None
+) -> None:
+    """The proof of one decision as a file: `wicketd audit verify --proof F --key audit.pub`."""
+    request = audit.AuditReveal(ref=ref, agent=agent, reason=reason)
+    made = await shell.call(endpoints.AUDIT_PROVE, request)
+    for sentence in made.missing:
+        note(sentence)
+    shell.show(made, safe_json(made.text))
 
 
 @command(app, "facets")

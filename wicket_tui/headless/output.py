@@ -53,7 +53,12 @@ def cell(value: object) -> str:
 
 def document(result: Any) -> str:
     """The JSON form of a result, indented."""
-    return safe_json(msgspec.json.format(_encoded({"version": VERSION, "result": result})).decode())
+    return indented({"version": VERSION, "result": result})
+
+
+def indented(value: Any) -> str:
+    """A value as JSON for people."""
+    return safe_json(msgspec.json.format(_encoded(value)).decode())
 
 
 def json_line(result: Any) -> str:

@@ -19,6 +19,7 @@ from wicketd.services.members import Members
 from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.policies import Policies
 from wicketd.services.replay import Replays
+from wicketd.services.reveals import Reveals
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
 from wicketd.services.status import Status
@@ -44,6 +45,7 @@ class UseCases:
     replays: Replays
     sessions: ToolSessions
     audit: AuditLog
+    reveals: Reveals
     events: Events
     status: Status
     clock: Clock

@@ -291,6 +291,18 @@ AUDIT_SHOW: Final = Endpoint(
 AUDIT_FACETS: Final = Endpoint(
     name="audit.facets", method="GET", path="/v1/audit/facets", request=audit.FacetsAsk,
     response=audit.Facets, command="audit facets", summary="Values that occur, for completion.")
+AUDIT_PAGES: Final = Endpoint(
+    name="audit.pages", method="GET", path="/v1/audit/pages", request=audit.AuditPages,
+    response=audit.PageIndex, command="audit list",
+    summary="Where the pages of a filtered log begin, for random access.")
+AUDIT_REVEAL: Final = Endpoint(
+    name="audit.reveal", method="POST", path="/v1/audit/{ref}/reveal", request=audit.AuditReveal,
+    response=audit.Revealed, permission="write", audit=("audit.revealed",), command="audit reveal",
+    summary="The recorded arguments of one call; the reason is on record first.")
+AUDIT_PROVE: Final = Endpoint(
+    name="audit.prove", method="POST", path="/v1/audit/{ref}/proof", request=audit.AuditReveal,
+    response=audit.AuditProof, permission="write", audit=("audit.revealed",), command="audit prove",
+    summary="The proof of one decision, arguments disclosed: verified offline by anybody.")
 AUDIT_EXPORT: Final = Endpoint(
     name="audit.export", method="GET", path="/v1/audit/export", request=audit.AuditExport,
     response=Nothing, audit=("audit.exported",), command="audit export", form="lines",

@@ -3,6 +3,7 @@
 Counterpart of `verify`. Source: security spec, section 10, the table of `wicketd audit verify`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -14,7 +15,7 @@ CANNOT_VERIFY = 2
 
 
 class Problem(StrEnum):
-    """What is wrong. The last three say that nothing is proven, which is never "ok"."""
+    """What is wrong. The last four say that something is not proven, which is never "ok"."""
 
     ALTERED = "altered"
     COLUMN_DIFFERS = "column_differs"
@@ -24,12 +25,16 @@ class Problem(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     UNKNOWN_SIGNATURE = "unknown_signature"
     ANCHOR_MISMATCH = "anchor_mismatch"
+    ARGS_DIFFER = "args_differ"
+    SET_DIFFERS = "set_differs"
+    DECISION_DIFFERS = "decision_differs"
+    NOT_SHOWN = "not_shown"
     NO_KEY = "no_key"
     NO_CHECKPOINT = "no_checkpoint"
     UNREADABLE = "unreadable"
 
 
-UNPROVEN = frozenset({Problem.NO_KEY, Problem.NO_CHECKPOINT, Problem.UNREADABLE})
+UNPROVEN = frozenset({Problem.NOT_SHOWN, Problem.NO_KEY, Problem.NO_CHECKPOINT, Problem.UNREADABLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +84,9 @@ class Report:
 
         `strict`: a tail, an open intent or a declared restore counts as tampering.
         """
-        problems = {finding.problem for finding in self.findings}
-        if problems - UNPROVEN:
-            return TAMPERED
-        if problems:
-            return CANNOT_VERIFY
+        found = judged(self.findings)
         is_loose = self.tail or self.open_intents or self.restores
-        return TAMPERED if strict and is_loose else OK
+        return TAMPERED if found == OK and strict and is_loose else found
 
     def lines(self, *, strict: bool = False) -> tuple[str, ...]:
         """The report for people."""
@@ -119,6 +120,14 @@ class Report:
             "restores": list(self.restores),
             "anchors": list(self.anchors),
         }
+
+
+def judged(findings: Iterable[Finding]) -> int:
+    """0 whole, 1 tampering, 2 could not verify."""
+    problems = {finding.problem for finding in findings}
+    if problems - UNPROVEN:
+        return TAMPERED
+    return CANNOT_VERIFY if problems else OK
 
 
 def unreadable(message: str) -> Report:

@@ -134,19 +134,21 @@ def setup(
     """The wire form of sets; records that are off stay behind."""
     return Setup(
         agent,
-        tuple(map(_service, views)),
-        tuple(tuple(_record(one) for one in records if one.enabled) for records in sets),
+        tuple(map(service_of, views)),
+        tuple(tuple(record_of(one) for one in records if one.enabled) for records in sets),
         tuple(Blocked(action, reason) for action, reason in blocked.items()),
         strict,
     )
 
 
-def _service(view: ServiceView) -> ServiceFacts:
+def service_of(view: ServiceView) -> ServiceFacts:
+    """The wire form of a service."""
     tools = tuple(ToolFacts(one.name, one.definition, one.tier, one.status) for one in view.tools)
     return ServiceFacts(view.key, view.namespace, tools, view.targets, view.gone_but_named)
 
 
-def _record(one: PolicyVersion) -> RecordFacts:
+def record_of(one: PolicyVersion) -> RecordFacts:
+    """The wire form of a record."""
     return RecordFacts(
         one.policy_id, one.key, one.version, one.text, one.enabled, one.mode, one.scope_member_id
     )

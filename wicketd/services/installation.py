@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from wicketd.audit.checkpoint import Trust, parse
+from wicketd.audit.checkpoint import Trust, parse, sign
 from wicketd.domain.audit import Checkpoint
 from wicketd.domain.errors import KeyringInvalid
 from wicketd.domain.ports import Database, Random, Tx
@@ -70,6 +70,10 @@ class Installation:
         home = cls(install_id, ring, keys.audit, Reservations())
         await home.top_up(db)
         return home
+
+    def signed_checkpoint(self, epoch: int, size: int, root: bytes) -> str:
+        """The note over the first `size` rows of this installation's log."""
+        return sign(self.audit_key, self.install_id, epoch, size, root)
 
     async def reload(self, db: Database, file: KeyringFile) -> str:
         """Takes a changed keyring in while the daemon runs; gives the active kid.

@@ -28,16 +28,27 @@ class RecordedArguments:
 
     def open(self, row: AuditRow, envelope: bytes | None) -> JsonObject | None:
         """The arguments in an envelope of `audit_args`; None if there is none or it fails."""
+        opened = self.open_salted(row, envelope)
+        return None if opened is None else msgspec.json.decode(opened[0], type=dict[str, Any])
+
+    def open_salted(self, row: AuditRow, envelope: bytes | None) -> tuple[bytes, bytes] | None:
+        """The same as canonical JSON, with the salt of the row's commitment."""
         if envelope is None or None in (row.call_id, row.agent_id, row.member_id):
             return None
         try:
             plain = self._sealer.open_args(
                 str(row.call_id), str(row.agent_id), str(row.member_id), envelope
             )
-            canonical, _ = read_recorded(plain)
+            return read_recorded(plain)
         except (DecryptFailed, ValueError):
             return None
-        return msgspec.json.decode(canonical, type=dict[str, Any])
+
+    async def sealed(self, row: AuditRow) -> bytes | None:
+        """The envelope of a call's arguments, while they are kept."""
+        if row.call_id is None:
+            return None
+        stored = await self._db.one(audit.arguments_of(row.call_id))
+        return None if stored is None else stored.ct
 
     async def of(self, row: AuditRow) -> JsonObject:
         """The arguments of one call.
@@ -45,14 +56,16 @@ class RecordedArguments:
         Raises:
             Conflict: they are not kept, or no more.
         """
-        stored = None
-        if row.call_id is not None:
-            stored = await self._db.one(audit.arguments_of(row.call_id))
-        opened = self.open(row, None if stored is None else stored.ct)
+        opened = self.open(row, await self.sealed(row))
         if opened is None:
-            message = (
-                f"The arguments of entry {row.ref or row.id} are not kept any more, or never were. "
-                "Give the arguments yourself."
-            )
-            raise Conflict(message)
+            raise not_kept(row)
         return opened
+
+
+def not_kept(row: AuditRow) -> Conflict:
+    """The refusal where arguments are asked for that nobody has."""
+    message = (
+        f"The arguments of entry {row.ref or row.id} are not kept any more, or never were. "
+        "Give the arguments yourself."
+    )
+    return Conflict(message)

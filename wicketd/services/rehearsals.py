@@ -69,7 +69,7 @@ class Rehearsals:
     ) -> None:
         self._desk = desk
         self._sets = sets
-        self._strict = strict
+        self.is_strict = strict
         self.simulate = simulator.simulate
         self.recorded = RecordedArguments(desk.db, sealer)
 
@@ -138,7 +138,7 @@ class Rehearsals:
         """
         in_force = self._desk.snapshots.engine_of(now.agent.id) if is_blocked else None
         blocked = {} if in_force is None else in_force.blocked
-        return setups.setup(now.agent, now.views.values(), sets, blocked, strict=self._strict)
+        return setups.setup(now.agent, now.views.values(), sets, blocked, strict=self.is_strict)
 
     async def _scope(self, owner: Agent, member: str | None) -> MemberId | None:
         if member is None:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from wicketd.domain.audit import AuditRow
+from wicketd.domain.ids import AgentId, PolicyRevision
 from wicketd.domain.policies import Mode, PolicyVersion
 from wicketd.domain.ports import Database
 from wicketd.policy.replay import Replayed
@@ -85,16 +86,21 @@ class Verifier:
 
     async def _records(self, stamp: _Stamp) -> list[PolicyVersion] | None:
         """The versions in force at a revision; None if they are not those that decided."""
-        agent_id = self._now.agent.id
-        stored = await self._db.one(policies.revision(agent_id, stamp.policy_revision))
-        if stored is None:
-            return None
-        records: list[PolicyVersion] = []
-        for key, number in msgspec.json.decode(stored.manifest, type=list[tuple[str, int]]):
-            version = await self._db.one(policies.version(agent_id, key, number))
-            if version is not None:
-                records.append(version)
+        records = await set_at(self._db, self._now.agent.id, stamp.policy_revision)
         return records if set_sha256(records).hex() == stamp.policy_set_sha256 else None
+
+
+async def set_at(db: Database, agent_id: AgentId, revision: int) -> list[PolicyVersion]:
+    """The versions that a revision was made of, as far as they are there; none if it is unknown."""
+    stored = await db.one(policies.revision(agent_id, PolicyRevision(revision)))
+    if stored is None:
+        return []
+    named = msgspec.json.decode(stored.manifest, type=list[tuple[str, int]])
+    found: list[PolicyVersion] = []
+    for key, number in named:
+        version = await db.one(policies.version(agent_id, key, number))
+        found += [] if version is None else [version]
+    return found
 
 
 def _stamp(row: AuditRow) -> _Stamp:

@@ -1,7 +1,9 @@
 """The audit: list, show, facets, stats, export, checkpoints."""
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from wicketd.admin import audit_mapping as mapping
 from wicketd.admin.audit_filters import FACETS, resolved
@@ -31,9 +33,7 @@ async def list_(uses: UseCases, ask: Ask[wire.AuditList]) -> wire.AuditPage:
 
 async def show(uses: UseCases, ask: Ask[wire.AuditRef]) -> wire.AuditDetail:
     """One entry and the rows it was read from."""
-    agent = ask.request.agent
-    agent_id = None if agent is None else (await uses.agents.get(agent)).id
-    rows = await uses.audit.get(ask.request.ref, agent_id)
+    rows = await uses.audit.get(ask.request.ref, await _agent_id(uses, ask.request))
     outcome = next((row for row in rows[1:] if row.kind == "call.outcome"), None)
     raw = tuple(map(mapping.raw_row, rows))
     return wire.AuditDetail(entry=mapping.entry(rows[0], outcome), rows=raw)
@@ -51,6 +51,30 @@ async def facets(uses: UseCases, ask: Ask[wire.FacetsAsk]) -> wire.Facets:
         if part in value.lower()
     ]
     return wire.Facets(items=tuple(found[: asked.limit]))
+
+
+async def pages(uses: UseCases, ask: Ask[wire.AuditPages]) -> wire.PageIndex:
+    """Where pages begin."""
+    found = await uses.audit.pages.of(await resolved(uses, ask.request), ask.request.size)
+    return wire.PageIndex(size=found.size, total=found.total, upto=found.upto, starts=found.starts)
+
+
+async def reveal(uses: UseCases, ask: Ask[wire.AuditReveal]) -> wire.Revealed:
+    """The recorded arguments of one call."""
+    asked = ask.request
+    agent_id = await _agent_id(uses, asked)
+    found = await uses.reveals.reveal(ask.actor, asked.ref, agent_id, asked.reason)
+    return wire.Revealed(id=found.row.id, ref=found.row.ref, arguments=found.arguments)
+
+
+async def prove(uses: UseCases, ask: Ask[wire.AuditReveal]) -> wire.AuditProof:
+    """The proof of one decision."""
+    asked = ask.request
+    agent_id = await _agent_id(uses, asked)
+    made = await uses.reveals.prove(ask.actor, asked.ref, agent_id, asked.reason)
+    text = msgspec.json.format(msgspec.json.encode(made), indent=1).decode()
+    first = msgspec.json.decode(made.rows[0].body, type=dict[str, Any])
+    return wire.AuditProof(id=str(first["id"]), text=text, missing=made.missing)
 
 
 async def export(uses: UseCases, ask: Ask[wire.AuditExport]) -> AsyncIterator[bytes]:
@@ -77,6 +101,10 @@ async def stats(uses: UseCases, ask: Ask[StatsAsk]) -> Stats:
 async def agent_stats(uses: UseCases, ask: Ask[AgentStatsAsk]) -> Stats:
     """Numbers of one agent."""
     return await _stats(uses, (await uses.agents.get(ask.request.agent)).id, ask.request)
+
+
+async def _agent_id(uses: UseCases, asked: wire.AuditRef) -> str | None:
+    return None if asked.agent is None else (await uses.agents.get(asked.agent)).id
 
 
 async def _stats(uses: UseCases, agent_id: str | None, asked: StatsAsk) -> Stats:
@@ -110,6 +138,9 @@ HANDLERS: Final[Handlers] = {
     "audit.list": list_,
     "audit.show": show,
     "audit.facets": facets,
+    "audit.pages": pages,
+    "audit.reveal": reveal,
+    "audit.prove": prove,
     "audit.export": export,
     "audit.checkpoints": checkpoints,
     "audit.checkpoint": checkpoint,

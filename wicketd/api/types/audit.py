@@ -42,6 +42,24 @@ class AuditList(AuditFilters, frozen=True, kw_only=True, forbid_unknown_fields=T
     cursor: str | None = None
 
 
+class AuditPages(AuditFilters, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where pages of `size` entries begin."""
+
+    size: Annotated[int, Meta(ge=1, le=500)] = 200
+
+
+class PageIndex(Struct, frozen=True, kw_only=True):
+    """Pages of a filtered log, counted from the oldest entry.
+
+    `starts`: the seq that each page begins with; `total`: entries in rows up to seq `upto`.
+    """
+
+    size: int
+    total: int
+    upto: int
+    starts: tuple[int, ...]
+
+
 class AuditExport(AuditFilters, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`jsonl`: raw chained rows, verifiable alone. `csv`: the hosted fields first."""
 
@@ -53,6 +71,31 @@ class AuditRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     ref: Annotated[str, Meta(min_length=1, max_length=64)]
     agent: str | None = None
+
+
+class AuditReveal(AuditRef, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`reason`: why, for the audit."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Revealed(Struct, frozen=True, kw_only=True):
+    """The recorded arguments of a call, as the client sent them."""
+
+    id: str
+    ref: str | None
+    arguments: dict[str, Any]
+
+
+class AuditProof(Struct, frozen=True, kw_only=True):
+    """The proof of a decision. `text`: a JSON file for `wicketd audit verify --proof`.
+
+    `missing`: sentences for what could not be put into it.
+    """
+
+    id: str
+    text: str
+    missing: tuple[str, ...] = ()
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
