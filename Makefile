@@ -16,7 +16,7 @@ demo: venv ## run the daemon, a real upstream and a real client; print what was 
 	@.venv/bin/wicketd demo $(ARGS)
 
 test: venv ## house, unit, end-to-end and fault smoke tests
-	@tools/packages.sh npm browser
+	@tools/packages.sh npm browser proxies
 	@$(PY) -m compileall -q wicketd wicket_tui # else each daemon compiles anew under PYTHONDONTWRITEBYTECODE
 	$(PY) -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m "not long" tests $(ARGS)
 
@@ -51,7 +51,7 @@ conformance: venv ## the MCP conformance suite in both revisions, direct against
 	$(PY) -m tests.conformance.run $(ARGS)
 
 long: venv ## the tests that are too long for every run
-	@tools/packages.sh npm browser
+	@tools/packages.sh npm browser proxies
 	$(PY) -m pytest -q -m long tests $(ARGS)
 
 nightly: test long faults conformance ## every long suite

@@ -250,3 +250,20 @@ def test_the_template_is_good_and_every_line_of_it_too(tmp_path: Path) -> None:
     )
     whole = [line.removeprefix("# ") if " = " in line else line for line in text.split("\n")]
     load(written(tmp_path, "\n".join(whole)), {})
+
+
+@pytest.mark.parametrize(
+    ("server", "url"),
+    [
+        ("", None),
+        ('public_url = "http://localhost:1"', None),
+        ('public_url = "https://mcp.example/"', "https://mcp.example"),
+        ('public_url = "https://mcp.example"\ntls_cert = "c"\ntls_key = "k"', None),
+    ],
+)
+def test_a_proxy_is_needed_where_https_has_no_certificate_of_ours(
+    tmp_path: Path, server: str, url: str | None
+) -> None:
+    file = tmp_path / "wicketd.toml"
+    file.write_text(f"[server]\n{server}\n")
+    assert load(file, {}).proxied_url == url

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what a target needs from Debian or npm; what cannot be had is printed as "not run".
 # The npm packages leave a stamp: the lock they were made from, or "not-available" where no npm can be
-# had; the browser leaves one only then. Tests that need them fail without it, and are skipped only by "not-available".
+# had; browser and proxies leave one only then. Tests that need them fail without it, and are skipped only by "not-available".
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -31,12 +31,18 @@ browser() { # what looks at the portal's pages
     if debian chromium chromium; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
 }
 
+proxies() { # what stands in front of the daemon
+    stamp=tests/clients/.proxies
+    if PATH=$PATH:/usr/sbin debian nginx nginx-light && debian caddy caddy; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
+}
+
 for want in "$@"; do
     case "$want" in
     systemd) debian systemd-analyze systemd || true ;;
     npm) locked tests/clients ;;
     conformance) locked tests/conformance ;;
     browser) browser ;;
+    proxies) proxies ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac
 done

@@ -131,6 +131,7 @@ def doctor(
 ) -> None:
     """Looks at this host: each finding with the command that mends it."""
     from wicketd.entrance import mail_fault
+    from wicketd.net import doorbell
     from wicketd.services import doctor as checks
     from wicketd.services import limits as unprotected
 
@@ -149,6 +150,9 @@ def doctor(
             mail=settings.portal.mail,
             require_mfa=settings.portal.require_mfa,
             inline_stdio=settings.stdio.inline,
+            proxied_url=settings.proxied_url,
+            trusts_proxy=bool(settings.http.trusted_proxies),
+            visit=lambda url: asyncio.run(doorbell.ring(url)),
             greet=lambda: asyncio.run(mail_fault(settings, SystemClock(), SystemIds())),
         )
         examined = checks.examine(house)

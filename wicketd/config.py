@@ -210,6 +210,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         host = f"[{self.server.host}]" if ":" in self.server.host else self.server.host
         return f"http://{host}:{self.server.port}"
 
+    @property
+    def proxied_url(self) -> str | None:
+        """The https URL for which a reverse proxy holds the certificate; None: there is none."""
+        is_proxied = self.url.startswith("https:") and self.server.tls_cert is None
+        return self.url if is_proxied else None
+
 
 def find(state_dir: Path | None = None) -> Path | None:
     """The configuration file that is read when none is named."""

@@ -63,6 +63,7 @@ def test_every_finding_that_is_not_ok_names_its_fix(house: House, tmp_path: Path
         mail="console",
         require_mfa="off",
         inline_stdio=True,
+        proxied_url="https://mcp.example.org",
     )
     examined = examine(bad)
     assert worst(examined) is Verdict.FAIL
@@ -166,3 +167,20 @@ def test_servers_that_do_not_answer_are_named(house: House) -> None:
 def test_check_names_are_unique() -> None:
     names = [check.name for check in CHECKS]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(
+    ("trusts", "fault", "verdict", "said"),
+    [
+        (False, None, Verdict.WARN, "none is declared"),
+        (True, "no answer within 5 s.", Verdict.WARN, "does not lead to this daemon: no answer"),
+        (True, None, Verdict.OK, "leads here"),
+    ],
+)
+def test_a_proxy_that_must_be_there_is_declared_and_leads_here(
+    house: House, trusts: bool, fault: str | None, verdict: Verdict, said: str
+) -> None:
+    url = "https://mcp.example.org"
+    proxied = replace(house, proxied_url=url, trusts_proxy=trusts, visit=lambda _url: fault)
+    finding = found(proxied, "proxy").finding
+    assert (finding.verdict, said in finding.text) == (verdict, True)

@@ -38,6 +38,8 @@ class RunningDaemon:
     settings: str = ""
     process: subprocess.Popen[bytes] | None = None
     connectors: dict[str, str] = field(default_factory=dict)
+    public_url: str = ""
+    """What clients elsewhere would type."""
     module: str = ""
     """Another program in place of `wicketd serve`; it gets the configuration file."""
 
@@ -71,8 +73,9 @@ class RunningDaemon:
         self.run("wicketd", "init", "--dir", str(self.directory))
         for key, text in self.connectors.items():
             (self.directory / "connectors.d" / f"{key}.toml").write_text(text)
+        public = f'public_url = "{self.public_url}"\n' if self.public_url else ""
         self.config.write_text(
-            f'state_dir = "{self.directory}"\n[server]\nport = {self.port}\n'
+            f'state_dir = "{self.directory}"\n[server]\nport = {self.port}\n{public}'
             f'[services]\nconnectors_dir = "{self.directory / "connectors.d"}"\n' + self.settings
         )
 
@@ -148,10 +151,16 @@ class RunningDaemon:
 
 @asynccontextmanager
 async def running_daemon(
-    directory: Path, *, settings: str = "", connectors: dict[str, str] | None = None
+    directory: Path,
+    *,
+    settings: str = "",
+    connectors: dict[str, str] | None = None,
+    public_url: str = "",
 ) -> AsyncIterator[RunningDaemon]:
     """A daemon that serves until the block ends."""
-    daemon = RunningDaemon(directory, free_port(), settings, connectors=connectors or {})
+    daemon = RunningDaemon(
+        directory, free_port(), settings, connectors=connectors or {}, public_url=public_url
+    )
     daemon.prepare()
     try:
         await daemon.start()

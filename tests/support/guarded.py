@@ -79,12 +79,16 @@ def desk(waits: Waits) -> MCPServer[Any]:
 
 
 @asynccontextmanager
-async def guarded(directory: Path, *, settings: str = "") -> AsyncIterator[Guarded]:
+async def guarded(
+    directory: Path, *, settings: str = "", public_url: str = ""
+) -> AsyncIterator[Guarded]:
     """Serves both and admits the member; its baseline policy permits every tier."""
     waits = Waits()
     async with serve_asgi(desk(waits).streamable_http_app()) as url:
         connectors = {"desk": connector_file("desk", url)}
-        async with running_daemon(directory, settings=settings, connectors=connectors) as daemon:
+        async with running_daemon(
+            directory, settings=settings, connectors=connectors, public_url=public_url
+        ) as daemon:
             key = await admit(daemon, "desk")
             yield Guarded(daemon, key, waits)
 

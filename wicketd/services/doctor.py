@@ -46,6 +46,9 @@ class Finding:
 class House:
     """What is looked at: places as configured, and how to ask a server, if that is wanted.
 
+    `proxied_url`: the https address that a proxy must answer for, None where no proxy is needed;
+    `trusts_proxy`: one is declared; `visit`: what is wrong with an answer of that address, None
+    if it leads here.
     `keyring`, `audit_key`: configured paths, None for the credential directory. `mail`: the mode
     of mail. `reach`, `greet`: why a connector's server, or the mail server, cannot be used, None
     if it can.
@@ -60,6 +63,9 @@ class House:
     mail: str = "off"
     require_mfa: str = "key"
     inline_stdio: bool = False
+    proxied_url: str | None = None
+    trusts_proxy: bool = False
+    visit: Callable[[str], str | None] | None = None
     reach: Callable[[Connector], str | None] | None = None
     greet: Callable[[], str | None] | None = None
 
@@ -223,6 +229,23 @@ def _second_factor(house: House) -> Finding:
     return Finding(Verdict.OK, "A member key needs a second factor.")
 
 
+def _proxy(house: House) -> Finding:
+    if house.proxied_url is None:
+        return Finding(Verdict.OK, "No proxy is needed in front of the daemon.")
+    if not house.trusts_proxy:
+        text = (
+            f"A proxy must answer for {house.proxied_url}, and none is declared: every caller has "
+            "its address in policies, limits and the audit log."
+        )
+        return Finding(Verdict.WARN, text, '[http] trusted_proxies = ["127.0.0.1"]')
+    why = house.visit(house.proxied_url) if house.visit is not None else None
+    if why is not None:
+        text = f"{house.proxied_url} does not lead to this daemon: {why}"
+        fix = "Check server.public_url, DNS and the proxy; docs/reverse-proxy.md shows both sides."
+        return Finding(Verdict.WARN, text, fix)
+    return Finding(Verdict.OK, f"{house.proxied_url} leads here through a declared proxy.")
+
+
 def _stdio(house: House) -> Finding:
     if house.inline_stdio:
         text = "Servers over stdio run with the daemon's own uid and could read its keys."
@@ -240,6 +263,7 @@ CHECKS: Final = (
     Check("stack", "Stack limit", _stack),
     Check("connectors", "Connector files", _connector_files),
     Check("upstreams", "Servers", _upstreams),
+    Check("proxy", "Reverse proxy", _proxy),
     Check("mail", "Mail", _mail),
     Check("second-factor", "Second factor", _second_factor),
     Check("stdio", "Servers over stdio", _stdio),
