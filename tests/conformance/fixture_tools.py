@@ -51,6 +51,11 @@ class Visit:
     """Adds the extra entry of a list, or takes it away: `tools` or `prompts`."""
 
     @property
+    def is_modern(self) -> bool:
+        """Whether questions are answers, and not requests of the server."""
+        return self.context.protocol_version >= "2026"
+
+    @property
     def capabilities(self) -> ClientCapabilities:
         """What the client declared."""
         return self.context.session.client_capabilities or ClientCapabilities()
@@ -195,7 +200,13 @@ async def progress(visit: Visit) -> Result:
 
 
 async def sampling(visit: Visit) -> Result:
-    """Asks the client's model, by a request of its own."""
+    """Asks the client's model: a modern one in the result, a legacy one by a request of its own."""
+    if visit.is_modern:
+        answer = answered(visit, "model")
+        if answer is None:
+            prompt = str(visit.arguments.get("prompt", ""))
+            return input_required({"model": question(prompt, max_tokens=100)})
+        return text(f"LLM response: {answer['content']}")
     words = TextContent(type="text", text=str(visit.arguments.get("prompt", "")))
     with _deprecated():
         asked = visit.context.session.create_message(
@@ -203,12 +214,12 @@ async def sampling(visit: Visit) -> Result:
             max_tokens=100,
             related_request_id=visit.context.request_id,
         )
-    answer = await asked
-    return text(f"LLM response: {answer.content}")
+    said = await asked
+    return text(f"LLM response: {said.content}")
 
 
 async def elicitation(visit: Visit) -> Result:
-    """Asks the user, by a request of its own."""
+    """Asks the user."""
     schema = {
         "type": "object",
         "properties": {
@@ -259,6 +270,13 @@ async def elicitation_enums(visit: Visit) -> Result:
 
 
 async def _asked(visit: Visit, message: str, schema: dict[str, Any]) -> Result:
+    if visit.is_modern:
+        given = answered(visit, "form")
+        if given is None:
+            params = {"message": message, "requestedSchema": schema}
+            return input_required({"form": {"method": "elicitation/create", "params": params}})
+        action, filled = given["action"], given.get("content")
+        return text(f"Elicitation completed: action={action}, content={filled}")
     answer = await visit.context.session.elicit_form(message, schema, visit.context.request_id)
     return text(f"Elicitation completed: action={answer.action}, content={answer.content}")
 

@@ -481,3 +481,65 @@ def test_a_clash_of_references_goes_on_under_the_id_that_stands() -> None:
     assert stands != running.about("decide")[0].id
     assert {running.about(step)[0].id for step in ("send", "store_outcome")} == {stands}
     assert running.about("credentials").id == stands
+
+
+# the rounds of a legacy client in front of a modern upstream (section 5)
+
+
+def asked(*keys: str, state: str | None = None) -> Answer:
+    form: JsonObject = {"method": "elicitation/create", "params": {"message": "Who?"}}
+    result: JsonObject = {"resultType": "input_required"}
+    if keys:
+        result["inputRequests"] = dict.fromkeys(keys, form)
+    if state is not None:
+        result["requestState"] = state
+    return Answer(result, None, 200, 1, 2)
+
+
+def legacy_rounds(*answers: Answer, **script: Any) -> Running:
+    headers = {"mcp-session-id": "mcp_sess_1"}
+    body = rpc("tools/call", name="notes__write", arguments={"a": 1})
+    standing = Standing("2025-11-25")
+    return Running(Script(body=body, headers=headers, enters=standing, answers=answers, **script))
+
+
+def test_each_round_is_decided_stored_and_closed_before_the_client_is_asked() -> None:
+    running = legacy_rounds(asked("who", state="s1"), asked("why")).run()
+    steps = [name for name in running.of() if name in {"decide", "stored", "store_outcome", "ask"}]
+    assert steps == ["decide", "stored", "store_outcome", "ask"] * 2 + [
+        "decide",
+        "stored",
+        "store_outcome",
+    ]
+    sent: list[Call] = [event.about[0] for event in running.log if event.name == "send"]
+    assert [call.inputs for call in sent] == [
+        None,
+        {"who": {"action": "accept"}},
+        {"why": {"action": "accept"}},
+    ]
+    assert [call.upstream_state for call in sent] == [None, "s1", None]
+    assert [call.parent_call_id for call in sent] == [None, sent[0].id, sent[1].id]
+    assert len({digest(call) for call in sent}) == 1
+    assert "content" in msgspec.json.decode(running.replies[0].body)["result"]
+
+
+def test_an_upstream_that_only_wants_time_is_asked_again_after_a_second_five_times() -> None:
+    running = legacy_rounds(*[asked(state="later")] * 20).run()
+    assert running.of().count("send") == 6
+    assert running.about("pause") == 1.0
+    assert "did not answer" in error_of(running)["message"]
+
+
+def test_a_model_that_the_client_refuses_is_not_made_up() -> None:
+    question: JsonObject = {"method": "sampling/createMessage", "params": {}}
+    result: JsonObject = {"resultType": "input_required", "inputRequests": {"m": question}}
+    refused: JsonObject = {"error": {"code": -1, "message": "no"}}
+    running = legacy_rounds(Answer(result, None, 200, 1, 2), reply=refused).run()
+    assert running.of().count("send") == 1
+    assert "needs an answer that the client did not give" in error_of(running)["message"]
+
+
+def test_a_call_that_is_cancelled_while_a_person_thinks_has_nothing_left_open() -> None:
+    running = legacy_rounds(asked("who"), ends={"ask": End.CANCEL}).run()
+    assert running.of().count("stored") == running.of().count("store_outcome") == 1
+    assert isinstance(running.raised[0], Cancelled)

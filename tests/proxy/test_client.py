@@ -636,12 +636,14 @@ async def test_progress_and_logs_reach_the_front_and_foreign_tokens_do_not(bench
     )
     foreign = own.replace("{id}", "12345")
     text = own.replace("{id}", '"{id}"')
-    log = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":1}}'
-    events = [event(each) for each in (own, foreign, text, log)]
+    log = '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info"}}'
+    named = log.replace('"level"', '"logger":"db","level"')
+    events = [event(each) for each in (own, foreign, text, log, named)]
     async with serve(modern(streams(*events, ANSWER))) as upstream:
         assert isinstance(await bench.send(connector(upstream.url)), Answer)
     assert bench.front.progressed == [{"progress": 1}]
-    assert bench.front.logged == [{"level": "info", "data": 1}]
+    loggers = [params["logger"] for params in bench.front.logged]
+    assert loggers == ["demo", "demo/db"]
 
 
 async def test_a_connector_without_relay_swallows_progress_and_logs(bench: Bench) -> None:

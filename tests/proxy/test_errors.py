@@ -86,6 +86,9 @@ ROWS: dict[RefusalKind, tuple[int, int, int, int, str]] = {
     ),
     K.CURSOR: (200, 400, -32602, -32602, "Invalid cursor"),
     K.STATE: (200, 400, -32602, -32602, "Invalid or expired requestState"),
+    K.INPUT: (
+        200, 200, -32603, -32603, "Service 'x' needs an answer that the client did not give"
+    ),
     K.METHOD: (200, 404, -32601, -32601, "Method not found"),
     K.TOOL_NAME: (400, 400, -32602, -32602, "Tool name must be service__tool"),
     K.UNKNOWN_SERVICE: (200, 200, -32601, -32602, "Unknown service: x"),
@@ -131,7 +134,7 @@ DAGGER = {
 }  # fmt: skip
 DOUBLE_DAGGER = {
     K.AGENT_DISABLED, K.NOT_APPROVED, K.BLOCKED, K.TOOL_NAME, K.UNKNOWN_SERVICE, K.SERVICE_OFF,
-    K.HELD, K.ARGUMENTS, K.RESOURCE, K.DENIED,
+    K.HELD, K.ARGUMENTS, K.RESOURCE, K.DENIED, K.INPUT,
 }  # fmt: skip
 RETRY_AFTER = {
     K.TOO_MANY_FAILURES: "60", K.RATE: "1", K.CONCURRENCY: "1", K.AUDIT_REFUSED: "5",

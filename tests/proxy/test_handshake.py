@@ -28,7 +28,7 @@ def handshake(http: GuardedClient, url: str) -> Handshake:
 
     endpoint = http.endpoint(url, Guard.of(("127.0.0.0/8",), insecure_http=True))
     route = Route(connector(url), endpoint, None)
-    return Handshake(Exchanges(Tasks()), route, {}, "demo", ignore)
+    return Handshake(Exchanges(Tasks()), route, {}, "demo", ignore, {})
 
 
 def opens(version: Any, session_id: str | None) -> Script:

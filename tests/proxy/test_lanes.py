@@ -2,15 +2,17 @@ import asyncio
 
 import pytest
 
-from tests.support.upstreams import NOTHING, agent, connector
+from tests.support.upstreams import NOTHING, SystemClock, agent, connector
 from wicketd.connectors.catalogue import destination
 from wicketd.domain.calls import Answer
+from wicketd.domain.ids import MemberId
+from wicketd.domain.json import JsonObject
 from wicketd.net.client import Guard, GuardedClient
 from wicketd.proxy.eras import ServicePlace
-from wicketd.proxy.lanes import Job, Lane, Route, Seats
+from wicketd.proxy.lanes import VARIANTS_MAX, Job, Lane, Lanes, Route, Seats
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.upstream import UpstreamMachine
-from wicketd.proxy.upstream_events import Settle
+from wicketd.proxy.upstream_events import Cancelled, SendWanted, Session, Settle
 
 ANSWER = Answer({}, None, 200, 0, 0)
 
@@ -49,7 +51,7 @@ async def test_relaying_is_bounded_per_second_and_in_all() -> None:
 
 async def test_replies_are_bounded() -> None:
     job = await made_job()
-    assert sum(job.may_reply() for _ in range(500)) == 100
+    assert sum(job.may_reply(n) for n in range(500)) == 100
 
 
 async def test_a_seat_is_waited_for_and_its_absence_is_a_time_out() -> None:
@@ -63,8 +65,8 @@ async def test_a_seat_is_waited_for_and_its_absence_is_a_time_out() -> None:
 
 async def test_a_lane_that_finds_no_service_seat_gives_its_own_back() -> None:
     service, place = Seats(1, queue_s=0.01), ServicePlace(agent().id, "demo", "sha")
-    lane = Lane(place, None, UpstreamMachine("demo"), service, 0.0)
-    lane.seats = Seats(1, queue_s=0.01)
+    seats = Seats(1, queue_s=0.01)
+    lane = Lane(place, None, UpstreamMachine("demo"), service, 0.0, {}, seats)
     await service.take()
     with pytest.raises(TimeoutError):
         await lane.take_seats()
@@ -73,5 +75,38 @@ async def test_a_lane_that_finds_no_service_seat_gives_its_own_back() -> None:
 
 
 def test_ids_of_a_lane_never_repeat() -> None:
-    lane = Lane(ServicePlace(agent().id, "d", "s"), None, UpstreamMachine("d"), Seats(1), 0.0)
+    lane = Lanes(SystemClock()).of(ServicePlace(agent().id, "d", "s"), None, {})
     assert [lane.next_id() for _ in range(3)] == [1, 2, 3]
+
+
+FORM: JsonObject = {"elicitation": {"form": {}}}
+PLACE = ServicePlace(agent().id, "demo", "sha")
+ANA, BOB = MemberId("ana"), MemberId("bob")
+
+
+def test_what_is_declared_divides_a_members_lanes_but_not_its_seats() -> None:
+    lanes = Lanes(SystemClock())
+    plain, forms = lanes.of(PLACE, ANA, {}), lanes.of(PLACE, ANA, FORM)
+    assert plain is not forms
+    assert plain.seats is forms.seats
+    assert lanes.of(PLACE, ANA, {"elicitation": {"form": {}}}) is forms
+    assert lanes.of(PLACE, BOB, FORM) is not forms
+
+
+def test_the_longest_idle_variant_makes_room_and_a_busy_one_does_not() -> None:
+    lanes = Lanes(SystemClock())
+    variants: list[JsonObject] = [{"sampling": {str(n): {}}} for n in range(VARIANTS_MAX)]
+    made = [lanes.of(PLACE, ANA, variant) for variant in variants]
+    for lane in made:
+        lane.machine.handle(SendWanted(0.0, 1, 30, 300))
+    assert lanes.of(PLACE, ANA, FORM) is lanes.of(PLACE, ANA, {})
+    made[2].machine.handle(Cancelled(0.0, 1))
+    assert lanes.of(PLACE, ANA, FORM).declared == FORM
+    assert lanes.of(PLACE, ANA, variants[3]) is made[3]
+
+
+def test_a_level_is_told_once_a_session_unless_somebody_wants_more() -> None:
+    lane = Lanes(SystemClock()).of(PLACE, ANA, {})
+    first, second = Session("a", "2025-11-25"), Session("b", "2025-11-25")
+    wanted = [(first, "info"), (first, "error"), (first, "debug"), (second, "error")]
+    assert [lane.is_more_verbose(*one) for one in wanted] == [True, False, True, True]

@@ -31,7 +31,7 @@ ALL = ("elicitation.form", "elicitation.url", "sampling", "roots")
 def test_declared_is_what_client_and_connector_both_admit(
     client: JsonObject, relay: tuple[str, ...], found: JsonObject
 ) -> None:
-    assert relaying.declared(client, relay) == found
+    assert relaying.declared(client, relay, "2026-07-28") == found
 
 
 def asked(method: str, **params: Any) -> JsonObject:
@@ -96,3 +96,65 @@ def test_the_client_gets_the_questions_under_our_state_and_nothing_unknown() -> 
         "inputRequests": {},
         "requestState": "ours",
     }
+
+
+EVERYTHING: JsonObject = {
+    "elicitation": {"form": {}, "url": {}},
+    "sampling": {"tools": {}},
+    "roots": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("version", "found"),
+    [
+        ("2025-11-25", EVERYTHING),
+        ("2025-06-18", {"elicitation": {"form": {}}, "sampling": {}, "roots": {}}),
+        ("2025-03-26", {"sampling": {}, "roots": {}}),
+    ],
+)
+def test_a_revision_declares_only_what_it_has_words_for(version: str, found: JsonObject) -> None:
+    assert relaying.declared(EVERYTHING, ALL, version) == found
+
+
+def missing(**required: Any) -> JsonObject:
+    return {"code": -32021, "data": {"requiredCapabilities": required}}
+
+
+@pytest.mark.parametrize(
+    ("error", "client", "granted", "word"),
+    [
+        (missing(sampling={}), {"sampling": {}}, {}, "sampling"),
+        (missing(sampling={}), {}, {}, None),
+        (missing(sampling={}), {"sampling": {}}, {"sampling": {}}, None),
+        (missing(elicitation={}), {"elicitation": {}}, {}, "elicitation.form"),
+        (missing(elicitation={"url": {}}), {"elicitation": {"url": {}}}, {}, "elicitation.url"),
+        (missing(roots={}), {"roots": {}}, {}, "roots"),
+        ({"code": -32021}, EVERYTHING, {}, None),
+    ],
+)
+def test_what_relay_alone_keeps_back_is_named(
+    error: JsonObject, client: JsonObject, granted: JsonObject, word: str | None
+) -> None:
+    assert relaying.withheld(error, client, granted) == word
+
+
+def test_a_question_and_its_reply_lose_what_nobody_declared() -> None:
+    result = asked("roots/list", task={}, _meta={"x": 1})
+    assert relaying.questions(result) == {"k": {"method": "roots/list", "params": {}}}
+    assert relaying.questions({"requestState": "s"}) == {}
+    assert relaying.reply({"result": {"roots": [], "_meta": {}}}) == {"result": {"roots": []}}
+    refused: JsonObject = {"error": {"code": -1, "message": "m" * 9000, "data": {}}}
+    assert relaying.reply(refused) == {"error": {"code": -1, "message": "m" * relaying.WORDS_MAX}}
+    assert relaying.reply({"result": 1})["error"]
+
+
+def test_a_form_that_is_refused_or_late_is_cancelled_and_a_model_is_not_made_up() -> None:
+    form: JsonObject = {"method": "elicitation/create", "params": {}}
+    model: JsonObject = {"method": "sampling/createMessage", "params": {}}
+    assert relaying.unanswered(form) == {"result": {"action": "cancel"}}
+    assert "error" in relaying.unanswered(model)
+    refused: JsonObject = {"error": {"code": -1, "message": "no"}}
+    assert relaying.inputs({"f": form}, {"f": refused}) == {"f": {"action": "cancel"}}
+    assert relaying.inputs({"f": form, "m": model}, {"f": refused, "m": refused}) is None
+    assert relaying.inputs({"m": model}, {"m": {"result": {"role": "x"}}}) == {"m": {"role": "x"}}

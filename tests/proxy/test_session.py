@@ -14,6 +14,7 @@ from wicketd.proxy.session import (
     IDLE_MS,
     LIFE_MS,
     MAX_ASKED,
+    AskEnded,
     CallEnded,
     CancelArrived,
     CancelCall,
@@ -70,25 +71,35 @@ def test_a_cancel_stops_a_call_in_flight_and_nothing_else() -> None:
 
 @pytest.mark.requirement("L6")
 def test_a_server_request_goes_to_its_call_and_its_reply_comes_back_once() -> None:
-    session, commands = playbook(RequestArrived(7, 0), ServerAsked(7, ASK))
+    session, commands = playbook(RequestArrived(7, 0), ServerAsked(7, 1, ASK))
     assert commands == [SendSse(7, {"jsonrpc": "2.0", **ASK, "id": "w1"})]
     reply: JsonObject = {"id": "w1", "result": {"roots": []}}
-    assert session.handle(ReplyArrived(reply, 1)) == [DeliverReply(7, {"result": {"roots": []}})]
+    assert session.handle(ReplyArrived(reply, 1)) == [DeliverReply(7, 1, {"result": {"roots": []}})]
     assert session.handle(ReplyArrived(reply, 2)) == []
     assert session.handle(ReplyArrived({"id": 1, "result": {}}, 2)) == []
 
 
 def test_a_server_request_without_its_call_reaches_nobody() -> None:
-    assert playbook(ServerAsked(7, ASK))[1] == [RefuseAsked(7, ASK)]
-    session, _ = playbook(RequestArrived(7, 0), ServerAsked(7, ASK), CallEnded(7, 0))
+    assert playbook(ServerAsked(7, 1, ASK))[1] == [RefuseAsked(7, 1)]
+    session, _ = playbook(RequestArrived(7, 0), ServerAsked(7, 1, ASK), CallEnded(7, 0))
+    assert session.handle(ReplyArrived({"id": "w1", "result": {}}, 0)) == []
+
+
+def test_a_question_that_nobody_waits_for_is_withdrawn_and_its_reply_is_dropped() -> None:
+    session, _ = playbook(RequestArrived(7, 0), ServerAsked(7, 1, ASK))
+    [withdrawn] = session.handle(AskEnded(7, 1))
+    assert isinstance(withdrawn, SendSse)
+    assert withdrawn.message["method"] == "notifications/cancelled"
+    assert withdrawn.message["params"]["requestId"] == "w1"  # type: ignore[index, call-overload]  # JSON
+    assert session.handle(AskEnded(7, 1)) == []
     assert session.handle(ReplyArrived({"id": "w1", "result": {}}, 0)) == []
 
 
 def test_pending_server_requests_are_bounded() -> None:
     session, _ = playbook(RequestArrived(7, 0))
     for _ in range(MAX_ASKED):
-        assert isinstance(session.handle(ServerAsked(7, ASK))[0], SendSse)
-    assert session.handle(ServerAsked(7, ASK)) == [RefuseAsked(7, ASK)]
+        assert isinstance(session.handle(ServerAsked(7, 1, ASK))[0], SendSse)
+    assert session.handle(ServerAsked(7, 1, ASK)) == [RefuseAsked(7, 1)]
 
 
 @pytest.mark.requirement("L11")
@@ -135,7 +146,7 @@ def test_a_session_that_is_over_answers_that_it_is_unknown() -> None:
     assert commands == [CancelCall(1), Forget()]
     assert session.handle(RequestArrived(2, 0)) == [Refuse(RefusalKind.UNKNOWN_SESSION)]
     assert session.handle(StreamOpened("a", 0)) == [Refuse(RefusalKind.UNKNOWN_SESSION)]
-    assert session.handle(ServerAsked(1, ASK)) == [RefuseAsked(1, ASK)]
+    assert session.handle(ServerAsked(1, 1, ASK)) == [RefuseAsked(1, 1)]
     assert session.handle(Closed()) == []
 
 
@@ -143,7 +154,8 @@ ids = st.integers(0, 3) | st.sampled_from(["0", "w1", "w2"])
 events = st.one_of(
     st.builds(RequestArrived, ids, st.integers(0, LIFE_MS), st.booleans()),
     st.builds(CallEnded, ids, st.integers(0, LIFE_MS)),
-    st.builds(ServerAsked, ids, st.just(ASK)),
+    st.builds(ServerAsked, ids, st.integers(1, 3), st.just(ASK)),
+    st.builds(AskEnded, ids, st.integers(1, 3)),
     st.builds(ReplyArrived, st.builds(lambda i: {"id": i, "result": {}}, ids), st.just(0)),
     st.builds(CancelArrived, ids, st.just(0)),
     st.builds(StreamOpened, st.sampled_from("ab"), st.just(0)),
@@ -185,14 +197,14 @@ class Call:
     def cancel(self) -> None:
         self.told.append(("cancel", None))
 
-    def ask(self, message: JsonObject) -> None:
-        self.told.append(("ask", message["id"]))
+    def put(self, message: JsonObject) -> None:
+        self.told.append(("put", message["id"]))
 
-    def replied(self, reply: JsonObject) -> None:
+    def replied(self, asked: int, reply: JsonObject) -> None:
         self.told.append(("replied", reply))
 
-    def unasked(self, message: JsonObject) -> None:
-        self.told.append(("unasked", message))
+    def unasked(self, asked: int) -> None:
+        self.told.append(("unasked", asked))
 
 
 ANA, BOB = make_caller("ana"), make_caller("bob")
@@ -267,12 +279,12 @@ def begun(session: LegacySession, front_id: int = 1) -> Call:
 def test_commands_reach_the_call_they_name() -> None:
     session = make_table()[0].create(ANA, CLIENT)
     call, other = begun(session, 1), begun(session, 2)
-    session.run(ServerAsked(1, ASK))
+    session.run(ServerAsked(1, 1, ASK))
     session.replied({"id": "w1", "result": {}})
     session.cancelled(1)
     session.finish(1)
     session.cancelled(1)
-    assert call.told == [("ask", "w1"), ("replied", {"result": {}}), ("cancel", None)]
+    assert call.told == [("put", "w1"), ("replied", {"result": {}}), ("cancel", None)]
     assert other.told == []
 
 

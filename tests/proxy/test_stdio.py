@@ -238,7 +238,7 @@ async def test_a_shared_server_reaches_no_member_with_what_names_nobody(pipes: P
 async def test_progress_and_logs_reach_the_running_call(pipes: Pipes) -> None:
     await pipes.text(piped(), "progress")
     assert pipes.front.progressed == [{"progress": 1, "total": 2}]
-    assert pipes.front.logged == [{"level": "info", "data": "hi"}]
+    assert pipes.front.logged == [{"level": "info", "data": "hi", "logger": "demo"}]
 
 
 async def test_a_ping_of_the_server_is_answered(pipes: Pipes) -> None:

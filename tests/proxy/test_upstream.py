@@ -1,5 +1,6 @@
 """Scripts of the upstream machine: events in, commands out, no clock and no network."""
 
+import math
 from typing import TypeAlias
 
 import pytest
@@ -25,6 +26,8 @@ from wicketd.proxy.upstream_events import (
     Initialize,
     Probe,
     ProgressArrived,
+    QuestionClosed,
+    QuestionOpened,
     Relist,
     Relisted,
     Resume,
@@ -269,6 +272,20 @@ def test_modern_codes_are_three() -> None:
         -32021,
         -32020,
     ]
+
+
+def test_the_clock_stands_while_a_person_thinks_and_then_goes_on() -> None:
+    machine = modern()
+    machine.handle(wanted())
+    stands = SetTimer(1, math.inf)
+    assert machine.handle(QuestionOpened(10.0, 1)) == [stands]
+    assert machine.handle(QuestionOpened(20.0, 1)) == [stands]
+    assert machine.handle(ProgressArrived(100.0, 1)) == [stands]
+    assert machine.handle(QuestionClosed(110.0, 1)) == [stands]
+    assert machine.handle(QuestionClosed(310.0, 1)) == [SetTimer(1, 340.0)]
+    # the whole time of a call, 300 s, counts without the 300 s of thinking
+    assert machine.handle(ProgressArrived(599.0, 1)) == [SetTimer(1, 600.0)]
+    assert machine.handle(QuestionClosed(600.0, 9)) == []
 
 
 class AnyScript(RuleBasedStateMachine):

@@ -217,6 +217,9 @@ class ScriptedPorts:
     async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
         return await self.upstream(call, front)
 
+    async def pause(self, seconds: float) -> None:
+        pass
+
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
         self.outcomes.append(outcome)
         return None

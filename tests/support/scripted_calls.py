@@ -28,7 +28,7 @@ from wicketd.domain.calls import (
 )
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import CallId, ConnectionId, PolicyRevision
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Decision, Reason
 from wicketd.domain.ports import Front
 from wicketd.proxy.calls import Asked, Standing, handle_call
@@ -93,6 +93,10 @@ class Script:
     moves_id: bool = False
     """The intent's reference clashes: another call id stands."""
     answer: Answer | None = None
+    answers: tuple[Answer, ...] = ()
+    """Of the first rounds; then comes `answer`."""
+    reply: JsonObject = field(default_factory=lambda: {"result": {"action": "accept"}})
+    """What the client says to each question."""
     body: JsonObject | bytes | None = None
     """None: a call of the tool `write`; bytes: sent as they are."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -103,8 +107,9 @@ class Script:
 class RecordedFront:
     """The client's side of one call."""
 
-    def __init__(self, n: int, log: list[Event]) -> None:
+    def __init__(self, n: int, log: list[Event], reply: JsonObject) -> None:
         self.n = n
+        self.reply = reply
         self._log = log
 
     def started(self, call: Call) -> None:
@@ -115,6 +120,16 @@ class RecordedFront:
 
     def log(self, params: JsonObject) -> None:
         self._log.append(Event(self.n, "log", params))
+
+    def elicited(self, elicitation_id: Json) -> None:
+        self._log.append(Event(self.n, "elicited", elicitation_id))
+
+    async def ask(self, questions: Mapping[str, JsonObject]) -> Mapping[str, JsonObject]:
+        """Waits like a port; RETURN: the client accepts."""
+        self._log.append(Event(self.n, "ask", questions))
+        await Wait("ask")
+        self._log.append(Event(self.n, "ask returned", None))
+        return dict.fromkeys(questions, self.reply)
 
 
 class Ports:
@@ -207,7 +222,12 @@ class Ports:
     async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
         front.progress({"of": call.id})
         is_good = await self._waited("send", (call, credential, front, digest(call)))
+        if call.round < len(self._script.answers):
+            return self._script.answers[call.round]
         return (self._script.answer or answer(call)) if is_good else gone()
+
+    async def pause(self, seconds: float) -> None:
+        await self._waited("pause", seconds)
 
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
         is_good = await self._waited("store_outcome", (call, outcome))
@@ -236,7 +256,7 @@ class Running:
     def _started(self, n: int, script: Script) -> Generator[Wait, None, Reply]:
         ports = Ports(n, script, self.log)
         request = front_request(script)
-        call = handle_call(request, ports, ports, RecordedFront(n, self.log))
+        call = handle_call(request, ports, ports, RecordedFront(n, self.log, script.reply))
         return call.__await__()
 
     @property

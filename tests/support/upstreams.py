@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +18,7 @@ from wicketd.domain.calls import Call, Caller, Era
 from wicketd.domain.catalogue import Connector, Tier, TierSource, Tool
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import AgentId, CallId, KeyId, MemberId, PolicyRevision, Revision
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.members import Member
 from wicketd.proxy.eras import ServicePlace, Verdict
 from wicketd.vault.secret import Secret
@@ -80,6 +80,11 @@ class RecordingFront:
     def __init__(self) -> None:
         self.progressed: list[JsonObject] = []
         self.logged: list[JsonObject] = []
+        self.asked: list[JsonObject] = []
+        self.completed: list[Json] = []
+        self.thinks: asyncio.Event | None = None
+        """Set once a question is there, which is then never answered."""
+        self.withdrawn = asyncio.Event()
 
     def started(self, call: Call) -> None:
         pass
@@ -89,6 +94,20 @@ class RecordingFront:
 
     def log(self, params: JsonObject) -> None:
         self.logged.append(params)
+
+    def elicited(self, elicitation_id: Json) -> None:
+        self.completed.append(elicitation_id)
+
+    async def ask(self, questions: Mapping[str, JsonObject]) -> Mapping[str, JsonObject]:
+        """The client accepts everything."""
+        self.asked += questions.values()
+        if self.thinks is not None:
+            self.thinks.set()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                self.withdrawn.set()
+        return {key: {"result": {"action": "accept"}} for key in questions}
 
 
 @dataclass

@@ -94,7 +94,7 @@ class Call:
     bytes_in: int = 0
     subject: Subject = Subject.TOOL
     capabilities: JsonObject = field(default_factory=dict)
-    """What a modern client declared with this request."""
+    """What the client declared, with this request or for its session."""
     inputs: JsonObject | None = None
     """Its answers to what the upstream asked in the round before."""
     upstream_state: str | None = None
@@ -161,6 +161,7 @@ class RefusalKind(StrEnum):
     ID_IN_FLIGHT = "id_in_flight"
     UNKNOWN_EVENT = "unknown_event"
     STATE = "invalid_request_state"
+    INPUT = "input_refused"
 
 
 @dataclass(frozen=True, slots=True)

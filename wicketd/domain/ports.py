@@ -1,6 +1,6 @@
 """Protocols where siblings meet: `app.py` hands in the real ones, tests scripted ones."""
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -15,7 +15,7 @@ from wicketd.domain.calls import (
     Refusal,
 )
 from wicketd.domain.connections import Credential
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Decision
 
 T = TypeVar("T")
@@ -188,6 +188,16 @@ class Front(Protocol):
     def log(self, params: JsonObject) -> None:
         """Relays a log message, if the client's level asks for it."""
 
+    def elicited(self, elicitation_id: Json) -> None:
+        """Relays that what an elicitation by URL asked for is done, if the client knows of it."""
+
+    async def ask(self, questions: Mapping[str, JsonObject]) -> Mapping[str, JsonObject]:
+        """Puts an upstream's questions (method, params) to the client, all at once.
+
+        Gives a reply for each key, which holds a result or an error: also if the client cannot be
+        asked or does not answer in time.
+        """
+
 
 class CallPorts(Protocol):
     """What `proxy.calls.handle_call` needs, in that order (protocol spec, section 1)."""
@@ -241,6 +251,9 @@ class CallPorts(Protocol):
 
     async def send(self, call: Call, credential: Credential, front: Front) -> Answer | Failure:
         """Forwards the decided value."""
+
+    async def pause(self, seconds: float) -> None:
+        """Lets an upstream that sheds load rest before it is asked again."""
 
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
         """Durable outcome; a Refusal means the result is withheld."""

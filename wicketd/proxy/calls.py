@@ -7,7 +7,7 @@ every interleaving. Invariants I1 to I7: protocol spec, section 1.
 """
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from wicketd.domain.calls import (
@@ -26,12 +26,26 @@ from wicketd.domain.calls import (
 )
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import CallId
+from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import CallPorts, Front
-from wicketd.proxy import era, headers, jsonrpc, names, relaying, results, rewrites, sealed
+from wicketd.proxy import (
+    era,
+    failures,
+    headers,
+    jsonrpc,
+    names,
+    relaying,
+    results,
+    rewrites,
+    sealed,
+)
 from wicketd.proxy.errors import RequestErrors, relayed, render
 from wicketd.proxy.methods import PolicyAction
 from wicketd.proxy.routed import Routed, as_object
 
+WAIT_S: Final = 1.0
+"""Before an upstream that asked nothing is tried again: it sheds load."""
+WAITS_MAX: Final = 5
 _CANCELLED: Final = Failure(OutcomeStatus.CANCELLED, Refusal(RefusalKind.INTERNAL))
 """Nobody is left to be answered: only the outcome counts."""
 
@@ -44,6 +58,8 @@ class Standing:
     client_name: str | None = None
     client_version: str | None = None
     log_level: str | None = None
+    capabilities: JsonObject = field(default_factory=dict)
+    """Legacy: what the client declared in `initialize`."""
 
 
 class Others(Protocol):
@@ -113,6 +129,24 @@ async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refu
     unequal = _unequal_headers(call, ports)
     if unequal is not None:
         return unequal
+    began_ms = call.at_ms
+    while True:
+        ended = await _round(call, ports, front)
+        if isinstance(ended, Refusal):
+            return ended
+        answer, stored = ended
+        if stored.era is Era.MODERN or not relaying.is_input_required(answer.result):
+            return _reply(answer, stored, ports)
+        following = await _next_round(stored, answer.result or {}, ports, front)
+        if isinstance(following, Refusal):
+            return following
+        if following.at_ms - began_ms > sealed.EXPIRES_MS:
+            return failures.timed_out(call.service, sealed.EXPIRES_MS // 1000).refusal
+        call = following
+
+
+async def _round(call: Call, ports: CallPorts, front: Front) -> tuple[Answer, Call] | Refusal:
+    """Decides, records and forwards once; a round of several is a call like any other."""
     decision = ports.decide(call)
     if isinstance(decision, Refusal):
         return await ports.refuse(call.caller, decision, call, None)
@@ -126,7 +160,33 @@ async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refu
         return withheld
     if isinstance(answer, Failure):
         return replace(answer.refusal, call_id=stored.id)
-    return _reply(answer, stored, ports)
+    return answer, stored
+
+
+async def _next_round(
+    call: Call, result: JsonObject, ports: CallPorts, front: Front
+) -> Call | Refusal:
+    """Puts what a modern upstream wants to know to a legacy client, and takes the answers back."""
+    questions = relaying.questions(result)
+    if questions:
+        inputs = relaying.inputs(questions, await front.ask(questions))
+    elif call.round < WAITS_MAX:
+        await ports.pause(WAIT_S)
+        inputs = {}
+    else:
+        return replace(failures.timed_out(call.service, WAITS_MAX).refusal, call_id=call.id)
+    if inputs is None:
+        return Refusal(RefusalKind.INPUT, {"service": call.service}, call.id)
+    state = result.get("requestState")
+    return replace(
+        call,
+        id=CallId(ports.new_call_id()),
+        at_ms=ports.now_ms(),
+        parent_call_id=call.id,
+        inputs=inputs,
+        upstream_state=state if isinstance(state, str) else None,
+        round=call.round + 1,
+    )
 
 
 async def _forwarded(
@@ -185,7 +245,7 @@ def _call(asked: Asked, ports: CallPorts) -> Call | Refusal:
         client_version=standing.client_version,
         bytes_in=len(asked.request.body),
         subject=_subject(routed),
-        capabilities=routed.capabilities,
+        capabilities=routed.capabilities or standing.capabilities,
         inputs=routed.inputs,
     )
 

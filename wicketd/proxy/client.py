@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
-from wicketd.domain.calls import Answer, Call, Era, Failure, RefusalKind
+from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
 from wicketd.domain.catalogue import (
     Connector,
     HttpTransport,
@@ -28,22 +28,19 @@ from wicketd.domain.ports import Clock, Front, Spawn
 from wicketd.net.client import Guard, GuardedClient
 from wicketd.proxy import failures, listed, outbound, relaying
 from wicketd.proxy.eras import Eras, ServicePlace, VerdictStore
-from wicketd.proxy.errors import METHOD_NOT_FOUND
+from wicketd.proxy.errors import METHOD_NOT_FOUND, MISSING_CAPABILITY
 from wicketd.proxy.exchange import Exchanges
 from wicketd.proxy.headers import ParamHeader, declared_params, param_headers
-from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Route, Seats
+from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Lanes, Route
 from wicketd.proxy.methods import METHODS
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.runner import Runner
 from wicketd.proxy.stdio import Owner, Supervisor
-from wicketd.proxy.upstream import UpstreamMachine
 from wicketd.proxy.upstream_events import EraExpired
 
 LIST_DEADLINE_S: Final = 30.0
 """Late answers are worth waiting for: who shows a list has a shorter deadline of its own."""
 ROUNDS_MAX: Final = 10
-_IDLE_S: Final = 30 * 60
-_SWEEP_S: Final = 60
 _PARAMS_KEPT: Final = 4096
 
 Recheck: TypeAlias = Callable[[Call, JsonObject], Awaitable[Tool | None]]
@@ -73,10 +70,8 @@ class UpstreamClient:
         self._recheck = recheck
         self._runner = Runner(Exchanges(spawn), self._eras, clock, spawn)
         self._routes: dict[str, Route] = {}
-        self._lanes: dict[tuple[ServicePlace, MemberId | None], Lane] = {}
-        self._service_seats: dict[tuple[AgentId, str], Seats] = {}
+        self._lanes = Lanes(clock)
         self._params: dict[str, tuple[ParamHeader, ...]] = {}
-        self._swept_s = clock.monotonic_s()
 
     async def send(
         self,
@@ -92,13 +87,14 @@ class UpstreamClient:
         Progress and logs of the call go to `front` meanwhile.
         """
         began_s = self._clock.monotonic_s()
+        relay = () if _is_shared(connector) else connector.relay
+        capabilities = relaying.declared(call.capabilities, relay, call.protocol_version)
+        caller = call.caller
         try:
-            lane = self._lane(call.caller.agent.id, call.caller.member.id, connector)
+            lane = self._lane(caller.agent.id, caller.member.id, connector, capabilities)
             route = self._route(connector, lane)
         except Upstream as error:
             return failures.of_error(call.service, error, connector.limits.timeout_s)
-        relay = () if _is_shared(connector) else connector.relay
-        capabilities = relaying.declared(call.capabilities, relay)
         wanted = Wanted(
             id=lane.next_id(),
             method=call.method,
@@ -178,9 +174,7 @@ class UpstreamClient:
 
         if self._pipes is not None:
             self._pipes.end(is_meant)
-        for key, lane in list(self._lanes.items()):
-            if is_meant(lane):
-                del self._lanes[key]
+        self._lanes.end(is_meant)
 
     def forget_credentials(self, agent_id: AgentId | None, member_id: MemberId | None) -> None:
         """Kills the processes that hold a credential of the member; None: of all of them."""
@@ -205,7 +199,7 @@ class UpstreamClient:
 
     async def close(self) -> None:
         """Closes every connection and ends every process."""
-        self._lanes.clear()
+        self._lanes.end(lambda _: True)
         if self._pipes is not None:
             await self._pipes.close()
         await self._http.close()
@@ -215,7 +209,8 @@ class UpstreamClient:
         if isinstance(transport, StdioTransport):
             if self._pipes is None:
                 raise Unreachable(f"{connector.name} is not reached over HTTP.", is_written=False)
-            pipe = self._pipes.pipe(Owner(lane.place, lane.member_id), connector, transport)
+            owner = Owner(lane.place, lane.member_id, lane.variant)
+            pipe = self._pipes.pipe(owner, connector, transport)
             return Route(connector, pipe, destination(connector))
         route = self._routes.get(connector.key)
         if route is None or route.connector.sha256 != connector.sha256:
@@ -227,29 +222,23 @@ class UpstreamClient:
         endpoint = self._http.endpoint(transport.url, guard)
         return Route(connector, endpoint, destination(connector))
 
-    def _lane(self, agent_id: AgentId, member_id: MemberId | None, connector: Connector) -> Lane:
-        now_s = self._clock.monotonic_s()
-        if now_s - self._swept_s > _SWEEP_S:
-            self._sweep(now_s)
-        if _is_shared(connector):
-            member_id = None  # one process, hence one conversation and one count of ids
+    def _lane(
+        self,
+        agent_id: AgentId,
+        member_id: MemberId | None,
+        connector: Connector,
+        declared: JsonObject | None = None,
+    ) -> Lane:
         place = ServicePlace(agent_id, connector.key, connector.sha256)
-        lane = self._lanes.get((place, member_id))
-        if lane is None:
-            seats = self._service_seats.setdefault((agent_id, connector.key), Seats(SERVICE_SEATS))
-            lane = Lane(place, member_id, UpstreamMachine(connector.key), seats, now_s)
-            if _is_shared(connector):
-                lane.seats = Seats(SERVICE_SEATS)
-            self._lanes[place, member_id] = lane
+        if _is_shared(connector):  # one process, hence one conversation and one count of ids
+            lane = self._lanes.of(place, None, {}, SERVICE_SEATS)
+        elif declared is None or self._eras.is_modern(place):
+            lane = self._lanes.of(place, member_id, {})
+        else:
+            lane = self._lanes.of(place, member_id, declared)
         if lane.machine.era is not None and not self._eras.is_good(place):
-            self._runner.feed(lane, EraExpired(now_s))
+            self._runner.feed(lane, EraExpired(self._clock.monotonic_s()))
         return lane
-
-    def _sweep(self, now_s: float) -> None:
-        self._swept_s = now_s
-        for key, lane in list(self._lanes.items()):
-            if lane.machine.is_idle and not lane.jobs and now_s - lane.touched_s > _IDLE_S:
-                del self._lanes[key]
 
     def declared(self, tool: Tool) -> tuple[ParamHeader, ...]:
         """The arguments of a stored tool that headers mirror; its schema is walked once."""
@@ -330,13 +319,14 @@ class UpstreamClient:
         return outcome
 
 
-def _checked(answer: Answer, call: Call, capabilities: JsonObject) -> Answer | Failure:
+def _checked(answer: Answer, call: Call, granted: JsonObject) -> Answer | Failure:
     """A question of a modern upstream passes if it was declared, and not for ever."""
-    result = answer.result
-    if result is None or not relaying.is_input_required(result):
+    if answer.error is not None and answer.error.get("code") == MISSING_CAPABILITY:
+        kept_back = relaying.withheld(answer.error, call.capabilities, granted)
+        return answer if kept_back is None else failures.withheld(call, kept_back)
+    if answer.result is None or not relaying.is_input_required(answer.result):
         return answer
-    # a legacy client has no words for it: the loop that asks it is not there yet
-    if call.era is Era.LEGACY or not relaying.may_pass(result, capabilities):
+    if not relaying.may_pass(answer.result, granted):
         return failures.invalid(call.service, status=answer.status)
     return answer if call.round < ROUNDS_MAX else failures.timed_out(call.service, ROUNDS_MAX)
 

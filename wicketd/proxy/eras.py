@@ -62,6 +62,11 @@ class Eras:
         verdict = self._verdicts.get(place)
         return verdict is not None and not self._is_old(verdict)
 
+    def is_modern(self, place: ServicePlace) -> bool:
+        """Whether requests of the modern era are known to be understood."""
+        verdict = self._verdicts.get(place)
+        return verdict is not None and verdict.era is UpstreamEra.MODERN
+
     async def find(
         self,
         place: ServicePlace,

@@ -160,6 +160,9 @@ TABLE: Final[Mapping[RefusalKind, Row]] = MappingProxyType(
         _K.INVALID_ANSWER: _dagger(502, "Service '{service}' sent an invalid answer"),
         _K.UPSTREAM_RATE: _dagger(502, "Service '{service}' is rate limiting"),
         _K.NOTHING_TO_LIST: _dagger(502, "No service could be listed — try again later"),
+        _K.INPUT: _of_call(
+            INTERNAL_ERROR, "Service '{service}' needs an answer that the client did not give"
+        ),
         _K.UPSTREAM_TIMEOUT: _dagger(504, "Service '{service}' did not answer within {seconds} s"),
         _K.AUDIT_REFUSED: _dagger(503, "Audit log is not writable — call refused", retry_after_s=5),
         _K.AUDIT_WITHHELD: _dagger(

@@ -5,7 +5,7 @@ Pure: each function gives the outcome to record and the refusal to send (protoco
 
 from typing import Final
 
-from wicketd.domain.calls import Failure, OutcomeStatus, Refusal, RefusalKind
+from wicketd.domain.calls import Call, Failure, OutcomeStatus, Refusal, RefusalKind
 from wicketd.domain.errors import Malformed, TimedOut, Upstream
 
 QUEUE_CAP: Final = "in_flight"
@@ -31,6 +31,12 @@ def timed_out(service: str, seconds: int) -> Failure:
         RefusalKind.UPSTREAM_TIMEOUT,
         {"service": service, "seconds": str(seconds)},
     )
+
+
+def withheld(call: Call, relay: str) -> Failure:
+    """The upstream cannot work without what its connector's `relay` keeps back from it."""
+    values = {"service": call.service, "relay": relay, "agent": call.caller.agent.key}
+    return _failure(OutcomeStatus.UPSTREAM_ERROR, RefusalKind.DENIED, values, 400)
 
 
 def rate_limited(service: str) -> Failure:

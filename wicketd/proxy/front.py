@@ -332,4 +332,6 @@ def _client(params: JsonObject, version: str) -> Client:
 def _standing(session: LegacySession) -> Standing:
     client = session.client
     level = session.log_level or DEFAULT_LOG_LEVEL
-    return Standing(client.protocol_version, client.name, client.version, level)
+    return Standing(
+        client.protocol_version, client.name, client.version, level, client.capabilities
+    )

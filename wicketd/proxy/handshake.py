@@ -14,12 +14,14 @@ import msgspec
 from wicketd.domain.calls import Failure, RefusalKind
 from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.errors import Upstream
+from wicketd.domain.json import JsonObject
 from wicketd.proxy import failures, outbound
 from wicketd.proxy.answers import refusal_of
 from wicketd.proxy.exchange import Exchanges, Listener
 from wicketd.proxy.inbound import Heard, RpcError
 from wicketd.proxy.lanes import Route
 from wicketd.proxy.outbound import Outgoing, Wanted
+from wicketd.proxy.routed import as_object
 from wicketd.proxy.stdio import Pipe
 from wicketd.proxy.upstream import LEGACY_VERSIONS, judge_discover
 from wicketd.proxy.upstream_events import Session
@@ -49,6 +51,8 @@ class Handshake:
     header: Mapping[str, str]
     service: str
     listener: Listener
+    capabilities: JsonObject
+    """What is declared in the legacy era; in the modern one each request says it."""
 
     async def probe(self, request_id: int) -> UpstreamEra | Failure:
         """Asks `server/discover` once. A Failure is no verdict."""
@@ -68,7 +72,8 @@ class Handshake:
         """Opens a legacy session: `initialize`, then `notifications/initialized`."""
         if self._is_piped:
             timeout_s = min(timeout_s, START_S - PROBE_S)
-        heard = await self._ask(outbound.initialize(request_id, self.header), timeout_s)
+        opening = outbound.initialize(request_id, self.capabilities, self.header)
+        heard = await self._ask(opening, timeout_s)
         if isinstance(heard, Failure):
             return Refused(heard)
         session = self._session(heard)
@@ -113,4 +118,8 @@ class Handshake:
         known = _PIPED_VERSIONS if self._is_piped else LEGACY_VERSIONS
         if not isinstance(version, str) or version not in known or not is_clean:
             return Refused(invalid)
-        return Session(heard.session_id, version)
+        offered = as_object(as_object(result).get("capabilities"))
+        resources = as_object(offered.get("resources"))
+        return Session(
+            heard.session_id, version, "logging" in offered, resources.get("subscribe") is True
+        )

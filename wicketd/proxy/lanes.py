@@ -1,6 +1,7 @@
 """Jobs on their way to one upstream for one member, and their seats. Counterpart of `runner`.
 
-A lane owns the machine of one (agent, member, service); a job is what one caller waits for.
+A lane owns the machine of one (agent, member, service) for one set of declared capabilities; a job
+is what one caller waits for.
 Source: protocol spec, 4.3 and 4.7.
 """
 
@@ -10,20 +11,28 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from wicketd.domain.catalogue import Connector
 from wicketd.domain.connections import Credential, Destination
-from wicketd.domain.ids import MemberId
-from wicketd.domain.ports import Front
+from wicketd.domain.ids import AgentId, MemberId
+from wicketd.domain.json import JsonObject
+from wicketd.domain.ports import Clock, Front, Task
 from wicketd.net.client import Endpoint
 from wicketd.proxy.eras import ServicePlace
 from wicketd.proxy.outbound import Wanted
+from wicketd.proxy.params import LOG_LEVELS
 from wicketd.proxy.stdio import Pipe
 from wicketd.proxy.upstream import UpstreamMachine
-from wicketd.proxy.upstream_events import JobCommand
+from wicketd.proxy.upstream_events import JobCommand, Session
 
 MEMBER_SEATS: Final = 16
 SERVICE_SEATS: Final = 256
 QUEUE_S: Final = 2.0
+IDLE_S: Final = 30 * 60
+VARIANTS_MAX: Final = 4
+"""Sets of declared capabilities that one member's clients may bring to one service."""
+_SWEEP_S: Final = 60
 RELAYED_MAX: Final = 10_000
 RELAYED_PER_S_MAX: Final = 100
 REPLIES_MAX: Final = 100
@@ -82,6 +91,8 @@ class Job:
     timer: asyncio.Timeout | None = None
     relayed: int = 0
     replies: int = 0
+    questions: dict[str, Task] = field(default_factory=dict)
+    """Of the server to the client, by the server's id: those that are being answered."""
     _second: int = 0
     _in_second: int = 0
     _inbox: deque[JobCommand] = field(default_factory=deque)
@@ -104,10 +115,11 @@ class Job:
         """Drops what the job was told before its deadline passed."""
         self._inbox.clear()
 
-    def may_reply(self) -> bool:
-        """Counts an answer to a request of the server: at most 100 a job."""
+    def may_reply(self, request_id: object) -> bool:
+        """Counts an answer to a request of the server: at most 100 a job, an id once at a time."""
         self.replies += 1
-        return self.replies <= REPLIES_MAX
+        is_new = isinstance(request_id, int | str) and str(request_id) not in self.questions
+        return is_new and self.replies <= REPLIES_MAX
 
     def may_relay(self, at_s: float) -> bool:
         """Counts a notification towards the client: at most 100 a second and 10,000 in all."""
@@ -154,11 +166,33 @@ class Lane:
     machine: UpstreamMachine
     service_seats: Seats
     touched_s: float
-    seats: Seats = field(default_factory=lambda: Seats(MEMBER_SEATS))
+    declared: JsonObject
+    """What a legacy upstream may ask for; a modern one hears it with each request."""
+    seats: Seats
     jobs: dict[int, Job] = field(default_factory=dict)
     last_id: int = 0
     dropped: int = 0
     """Messages that belonged to no job of ours."""
+    _level: tuple[Session, str] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody waits for anything."""
+        return self.machine.is_idle and not self.jobs
+
+    @property
+    def variant(self) -> str:
+        """What is declared, as one word to compare."""
+        return _variant(self.declared)
+
+    def is_more_verbose(self, session: Session, level: str) -> bool:
+        """Whether `level` asks for more than this session was told; from now on it was."""
+        known = self._level
+        is_told = known is not None and known[0] is session
+        if is_told and known is not None and LOG_LEVELS.index(known[1]) <= LOG_LEVELS.index(level):
+            return False
+        self._level = (session, level)
+        return True
 
     def next_id(self) -> int:
         """A JSON-RPC id that this lane has never used."""
@@ -182,3 +216,67 @@ class Lane:
         """Gives both seats back."""
         self.service_seats.give()
         self.seats.give()
+
+
+class Lanes:
+    """Every lane. The seats of a member at a service are shared by its variants."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lanes: dict[tuple[ServicePlace, MemberId | None, str], Lane] = {}
+        self._seats: dict[tuple[ServicePlace, MemberId | None], Seats] = {}
+        self._service_seats: dict[tuple[AgentId, str], Seats] = {}
+        self._swept_s = clock.monotonic_s()
+
+    def of(
+        self,
+        place: ServicePlace,
+        member_id: MemberId | None,
+        declared: JsonObject,
+        seats: int = MEMBER_SEATS,
+    ) -> Lane:
+        """The lane of a member at a service. `seats`: of the member, in all variants."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._swept_s > _SWEEP_S:
+            self._sweep(now_s)
+        key = (place, member_id, _variant(declared))
+        if key not in self._lanes and declared and not self._has_room(place, member_id):
+            return self.of(place, member_id, {}, seats)  # what is not declared is not asked
+        lane = self._lanes.get(key)
+        if lane is None:
+            agent_seats = (place.agent_id, place.service)
+            lane = self._lanes[key] = Lane(
+                place,
+                member_id,
+                UpstreamMachine(place.service),
+                self._service_seats.setdefault(agent_seats, Seats(SERVICE_SEATS)),
+                now_s,
+                declared,
+                self._seats.setdefault(key[:2], Seats(seats)),
+            )
+        return lane
+
+    def end(self, is_meant: Callable[[Lane], bool]) -> None:
+        """Drops lanes; what runs in them ends by itself."""
+        for key, lane in list(self._lanes.items()):
+            if is_meant(lane):
+                del self._lanes[key]
+
+    def _has_room(self, place: ServicePlace, member_id: MemberId | None) -> bool:
+        """Whether there is one for another variant; the longest idle one makes it."""
+        mine = {key: lane for key, lane in self._lanes.items() if key[:2] == (place, member_id)}
+        variants = [key for key, lane in mine.items() if lane.declared]
+        idle = [key for key in variants if mine[key].is_idle]
+        if len(variants) >= VARIANTS_MAX and idle:
+            del self._lanes[min(idle, key=lambda key: mine[key].touched_s)]
+        return len(variants) < VARIANTS_MAX or bool(idle)
+
+    def _sweep(self, now_s: float) -> None:
+        self._swept_s = now_s
+        self.end(lambda lane: lane.is_idle and now_s - lane.touched_s > IDLE_S)
+        kept = {key[:2] for key in self._lanes}
+        self._seats = {key: seats for key, seats in self._seats.items() if key in kept}
+
+
+def _variant(declared: JsonObject) -> str:
+    return msgspec.json.encode(declared, order="deterministic").decode() if declared else ""

@@ -97,11 +97,13 @@ def request(wanted: Wanted, session: Session | None, credential: Mapping[str, st
     )
 
 
-def initialize(request_id: int, credential: Mapping[str, str]) -> Outgoing:
-    """The handshake of the legacy era; nothing is declared that is not relayed."""
+def initialize(
+    request_id: int, capabilities: JsonObject, credential: Mapping[str, str]
+) -> Outgoing:
+    """The handshake of the legacy era; `capabilities`: what the upstream may ask for."""
     params: JsonObject = {
         "protocolVersion": LEGACY_VERSIONS[0],
-        "capabilities": {},
+        "capabilities": capabilities,
         "clientInfo": dict(CLIENT_INFO),
     }
     headers = {**BASE_HEADERS, **credential}

@@ -4,6 +4,7 @@ Counterpart of `proxy.calls`, which knows only `domain.ports.CallPorts`. Holds n
 a call of the built-in service is answered here, every other one by the upstream.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -133,6 +134,10 @@ class Ports:
         except Exception:
             _LOG.exception("sending call %s failed", call.id)
             raise
+
+    async def pause(self, seconds: float) -> None:
+        """On the loop's clock."""
+        await asyncio.sleep(seconds)
 
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
         """See `proxy.gate`."""

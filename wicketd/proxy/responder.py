@@ -8,7 +8,7 @@ only when they are needed. Source: protocol spec, 2.6.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeAlias
@@ -16,9 +16,10 @@ from typing import Any, Final, TypeAlias
 from typing_extensions import override
 
 from wicketd.domain.calls import Call, Caller, Era, FrontRequest, Refusal, RefusalKind, Reply
-from wicketd.domain.json import JsonObject
+from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Clock, Front, Spawn
-from wicketd.proxy import errors, jsonrpc
+from wicketd.proxy import errors, jsonrpc, relaying
+from wicketd.proxy.asking import INPUT_TIMEOUT_S, Questions
 from wicketd.proxy.front import SSE_HEADERS, Visitor
 from wicketd.proxy.presence import Presence, Presences
 from wicketd.proxy.routed import Routed
@@ -36,6 +37,7 @@ Handle: TypeAlias = Callable[[FrontRequest, Front], Awaitable[Reply]]
 COMMIT_AFTER_S: Final = 15.0
 WATCH_AFTER_S: Final = 0.05
 """Most calls are over before anybody could hang up; only longer ones pay for a watcher."""
+_ELICITED: Final = "notifications/elicitation/complete"
 RELAYED_PER_S: Final = 100
 RELAYED_PER_CALL: Final = 10_000
 LEVELS: Final = (
@@ -69,6 +71,7 @@ class Surroundings:
     clock: Clock
     spawn: Spawn
     commit_after_s: float = COMMIT_AFTER_S
+    input_timeout_s: float = INPUT_TIMEOUT_S
     watch_after_s: float = WATCH_AFTER_S
 
 
@@ -99,6 +102,7 @@ class Responder(Visitor):
         self._is_pumping = False
         self._stop: Stop | None = None
         self._budget = _Budget()
+        self._questions: Questions | None = None
 
     # the side of the call path
 
@@ -107,6 +111,9 @@ class Responder(Visitor):
         self._connection.vouch()
         self._routed = routed
         self._session = session
+        if session is not None and routed.front_id is not None:
+            wait_s = self._around.input_timeout_s
+            self._questions = Questions(session, routed.front_id, wait_s)
         self._presence = self._around.presences.enter(caller, self._end)
 
     @override
@@ -130,6 +137,19 @@ class Responder(Visitor):
         if LEVELS.index(str(level)) >= LEVELS.index(str(wanted)) and self._may_relay():
             self._say(jsonrpc.notification("notifications/message", params), Weight.LOG)
 
+    @override
+    def elicited(self, elicitation_id: Json) -> None:
+        known = None if self._questions is None else self._questions.minted(elicitation_id)
+        if known is not None and self._may_relay():
+            params: JsonObject = {"elicitationId": known}
+            self._say(jsonrpc.notification(_ELICITED, params), Weight.MUST)
+
+    @override
+    async def ask(self, questions: Mapping[str, JsonObject]) -> Mapping[str, JsonObject]:
+        if self._questions is None:  # no modern client is asked on a stream (M13)
+            return {key: relaying.unasked() for key in questions}
+        return await self._questions.ask(questions)
+
     def _may_relay(self) -> bool:
         return self._budget.take(self._around.clock.monotonic_s())
 
@@ -140,16 +160,18 @@ class Responder(Visitor):
         self.stop(Stop.CANCELLED)
 
     @override
-    def ask(self, message: JsonObject) -> None:
+    def put(self, message: JsonObject) -> None:
         self._say(message, Weight.MUST)
 
     @override
-    def replied(self, reply: JsonObject) -> None:
-        """Nobody waits: nothing that would ask is declared upstream."""
+    def replied(self, asked: int, reply: JsonObject) -> None:
+        if self._questions is not None:
+            self._questions.replied(asked, reply)
 
     @override
-    def unasked(self, message: JsonObject) -> None:
-        """See `replied`."""
+    def unasked(self, asked: int) -> None:
+        if self._questions is not None:
+            self._questions.unasked(asked)
 
     def stop(self, reason: Stop) -> None:
         """Cancels the request once; a stored intent still gets its outcome."""

@@ -21,6 +21,7 @@ INSTRUCTIONS: Final = (
     " quotes a reference: do not retry it unchanged, but tell the person you work for."
 )
 
+_STRUCTURED: Final = "structuredContent"
 _MODERN_ONLY: Final = ("resultType", "ttlMs", "cacheScope")
 
 
@@ -46,7 +47,13 @@ def finish(result: JsonObject, era: Era, ttl_ms: int | None = None) -> JsonObjec
     `ttl_ms`: complete list, read and discover results only.
     """
     if era is Era.LEGACY:
-        return {key: value for key, value in result.items() if key not in _MODERN_ONLY}
+        kept = {key: value for key, value in result.items() if key not in _MODERN_ONLY}
+        if not isinstance(kept.get(_STRUCTURED, {}), dict):
+            del kept[_STRUCTURED]  # legacy revisions know objects only; the text says it too
+        meta = kept.get("_meta")
+        if isinstance(meta, dict) and SERVER_INFO_KEY in meta:
+            kept["_meta"] = {key: value for key, value in meta.items() if key != SERVER_INFO_KEY}
+        return kept
     finished: JsonObject = {"resultType": "complete", **result}
     meta = result.get("_meta")
     own = {SERVER_INFO_KEY: server_info()}

@@ -5,23 +5,25 @@ a task of its own, because several jobs wait for it and any of them may be cance
 """
 
 import asyncio
+import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, assert_never
 
 from wicketd.domain.calls import Answer, Failure
 from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.errors import Upstream
-from wicketd.domain.json import JsonObject
-from wicketd.domain.ports import Clock, Spawn
-from wicketd.proxy import failures, jsonrpc, outbound
+from wicketd.domain.json import Json, JsonObject
+from wicketd.domain.ports import Clock, Front, Spawn
+from wicketd.proxy import failures, outbound, relaying
 from wicketd.proxy.answers import event_of
 from wicketd.proxy.eras import Eras, Verdict
 from wicketd.proxy.exchange import Exchanges, Listener
 from wicketd.proxy.handshake import Handshake, Refused
 from wicketd.proxy.inbound import Message
 from wicketd.proxy.lanes import Job, Lane
-from wicketd.proxy.outbound import Outgoing
+from wicketd.proxy.outbound import Outgoing, Wanted
 from wicketd.proxy.upstream_events import (
     Cancelled,
     CancelUpstream,
@@ -34,6 +36,8 @@ from wicketd.proxy.upstream_events import (
     Initialize,
     Probe,
     ProgressArrived,
+    QuestionClosed,
+    QuestionOpened,
     Relist,
     Relisted,
     Resume,
@@ -47,7 +51,7 @@ from wicketd.proxy.upstream_events import (
 )
 
 _TELL_S: Final = 5
-_METHOD_NOT_FOUND: Final[JsonObject] = {"code": -32601, "message": "Method not found"}
+_LEVEL_BYTES: Final = 64 * 1024
 
 
 class Runner:
@@ -73,6 +77,8 @@ class Runner:
             raise
         finally:
             del lane.jobs[job.wanted.id]
+            for question in job.questions.values():
+                question.cancel()
             lane.touched_s = self._clock.monotonic_s()
             lane.give_seats()
 
@@ -132,14 +138,29 @@ class Runner:
     def _set_timer(self, job: Job, at_s: float) -> None:
         if job.timer is not None and not job.timer.expired():
             wait_s = at_s - self._clock.monotonic_s()
-            job.timer.reschedule(asyncio.get_running_loop().time() + wait_s)
+            when = None if wait_s == math.inf else asyncio.get_running_loop().time() + wait_s
+            job.timer.reschedule(when)
 
     async def _send(self, lane: Lane, job: Job, session: Session | None) -> Event:
         header = job.route.header_for(job.credential)
         if header is None:
             failure = failures.reconnect(lane.place.service)
             return Failed(self._clock.monotonic_s(), job.wanted.id, How.FINAL, failure)
+        if session is not None:
+            await self._set_level(lane, job, session)
         return await self._ask(lane, job, session, outbound.request(job.wanted, session, header))
+
+    async def _set_level(self, lane: Lane, job: Job, session: Session) -> None:
+        """A legacy server logs for all alike: it is told the most verbose level anybody wants."""
+        level = job.wanted.log_level
+        if level is None or not session.has_logging or not lane.is_more_verbose(session, level):
+            return
+        wanted = Wanted(lane.next_id(), "logging/setLevel", {"level": level})
+        outgoing = outbound.request(wanted, session, self._header(job))
+        with suppress(Upstream, TimeoutError):  # logs are no reason to fail a call
+            async with asyncio.timeout(_TELL_S):
+                listener = self._listener(lane, job, session)
+                await self._exchanges.ask(job.route.endpoint, outgoing, listener, _LEVEL_BYTES)
 
     async def _resume(self, lane: Lane, job: Job, command: Resume) -> Event:
         await asyncio.sleep(command.after_s)
@@ -171,10 +192,10 @@ class Runner:
                 lane.dropped += 1
             elif not message.is_request:
                 self._hear_notification(lane, job, message)
-            elif session is None or not job.may_reply():
+            elif session is None or not job.may_reply(message.id):
                 lane.dropped += 1
             else:
-                self._spawn(self._reply(job, session, message), name="upstream-reply")
+                self._hear_request(lane, job, session, message)
 
         return listen
 
@@ -192,20 +213,50 @@ class Runner:
                 job.front.progress(rest)
         elif message.method == "notifications/message":
             if job.front is not None and "logging" in relay and job.may_relay(at_s):
-                job.front.log(params)
+                job.front.log(_named(lane, params))
+        elif message.method == "notifications/elicitation/complete":
+            if job.front is not None and job.may_relay(at_s):
+                job.front.elicited(params.get("elicitationId"))
+        elif message.method == "notifications/cancelled":
+            question = job.questions.get(str(params.get("requestId")))
+            if question is not None:
+                question.cancel()
         else:
             lane.dropped += 1
 
-    async def _reply(self, job: Job, session: Session, message: Message) -> None:
-        """Answers a server's request: nothing was declared, so only `ping` has a result."""
-        if not isinstance(message.id, int | str):
-            return
-        answer = (
-            jsonrpc.success(message.id, {})
-            if message.method == "ping"
-            else jsonrpc.failure(message.id, _METHOD_NOT_FOUND)
-        )
-        await self._tell(job, outbound.reply(answer, session, self._header(job)))
+    def _hear_request(self, lane: Lane, job: Job, session: Session, message: Message) -> None:
+        """A request of a legacy server: what was declared goes to the client, the rest nowhere."""
+        params = message.params if isinstance(message.params, dict) else {}
+        asked: JsonObject = {"method": str(message.method), "params": params}
+
+        async def say(said: Mapping[str, Json]) -> None:
+            answer: JsonObject = {"jsonrpc": "2.0", "id": _id(message), **said}
+            await self._tell(job, outbound.reply(answer, session, self._header(job)))
+
+        async def ask(front: Front) -> None:
+            try:
+                await say(await self._asked(lane, job, front, relaying.question(asked)))
+            finally:
+                job.questions.pop(str(message.id), None)
+
+        if message.method == "ping":
+            self._spawn(say({"result": {}}), name="upstream-reply")
+        elif job.front is None or not relaying.is_declared(asked, lane.declared):
+            self._spawn(say(relaying.unasked()), name="upstream-reply")
+        else:
+            asking = self._spawn(ask(job.front), name="upstream-question")
+            job.questions[str(message.id)] = asking
+
+    async def _asked(
+        self, lane: Lane, job: Job, front: Front, question: JsonObject
+    ) -> Mapping[str, Json]:
+        """The client's reply; as long as it thinks, the clock of the call stands."""
+        key = job.wanted.id
+        self.feed(lane, QuestionOpened(self._clock.monotonic_s(), key))
+        try:
+            return (await front.ask({"": question}))[""]
+        finally:
+            self.feed(lane, QuestionClosed(self._clock.monotonic_s(), key))
 
     def _cancel(self, job: Job, session: Session) -> None:
         params: JsonObject = {"requestId": job.wanted.id, "reason": "The client cancelled."}
@@ -232,7 +283,8 @@ class Runner:
         def count(_: Message | None) -> None:
             lane.dropped += 1
 
-        return Handshake(self._exchanges, job.route, header, lane.place.service, count)
+        place = lane.place.service
+        return Handshake(self._exchanges, job.route, header, place, count, lane.declared)
 
     async def _probe(self, lane: Lane, job: Job, doubted: UpstreamEra | None) -> None:
         found: tuple[Verdict, bool] | Failure = failures.reconnect(lane.place.service)
@@ -267,3 +319,15 @@ class Runner:
         if lane.machine.era is UpstreamEra.INCOMPATIBLE:
             verdict = Verdict(UpstreamEra.INCOMPATIBLE, self._clock.now_ms())
             await self._eras.learn(lane.place, verdict)
+
+
+def _named(lane: Lane, params: JsonObject) -> JsonObject:
+    """A log message whose logger says which service it is of."""
+    logger = params.get("logger")
+    service = lane.place.service
+    return {**params, "logger": f"{service}/{logger}" if isinstance(logger, str) else service}
+
+
+def _id(message: Message) -> int | str:
+    assert isinstance(message.id, int | str)  # noqa: S101  # `Job.may_reply` held; this narrows
+    return message.id

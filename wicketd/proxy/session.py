@@ -38,10 +38,22 @@ class CallEnded:
 
 @dataclass(frozen=True, slots=True)
 class ServerAsked:
-    """An upstream asks the client during the call `front_id`. `message` holds method and params."""
+    """An upstream asks the client during the call `front_id`. `message` holds method and params.
+
+    `asked`: the number of the question in its call.
+    """
 
     front_id: FrontId
+    asked: int
     message: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class AskEnded:
+    """Nobody waits any more for the answer to this question of the call."""
+
+    front_id: FrontId
+    asked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +111,7 @@ SessionEvent: TypeAlias = (
     RequestArrived
     | CallEnded
     | ServerAsked
+    | AskEnded
     | ReplyArrived
     | CancelArrived
     | StreamOpened
@@ -136,6 +149,7 @@ class DeliverReply:
     """Hand the client's answer to the call that asked; `reply` has no id any more."""
 
     front_id: FrontId
+    asked: int
     reply: JsonObject
 
 
@@ -144,7 +158,7 @@ class RefuseAsked:
     """The upstream's request reaches nobody: answer it with an error."""
 
     front_id: FrontId
-    message: JsonObject
+    asked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +193,7 @@ class Session:
         self._last_at = created_at
         self._timer_at = 0
         self._in_flight: dict[FrontId, bool] = {}
-        self._asked: dict[str, FrontId] = {}
+        self._asked: dict[str, tuple[FrontId, int]] = {}
         self._next_ask = 1
         self._stream: str | None = None
         self.is_over = False
@@ -208,8 +222,8 @@ class Session:
                 return self._request_arrived(event)
             case CallEnded():
                 return self._call_ended(event)
-            case ServerAsked():
-                return self._server_asked(event)
+            case ServerAsked() | AskEnded():
+                return self._asked_by_server(event)
             case ReplyArrived() | CancelArrived() | Touched():
                 return self._heard(event)
             case StreamOpened():
@@ -224,7 +238,7 @@ class Session:
 
     def _handle_over(self, event: SessionEvent) -> list[SessionCommand]:
         if isinstance(event, ServerAsked):
-            return [RefuseAsked(event.front_id, event.message)]
+            return [RefuseAsked(event.front_id, event.asked)]
         if isinstance(event, RequestArrived | StreamOpened):
             return [Refuse(RefusalKind.UNKNOWN_SESSION)]
         return []
@@ -238,18 +252,37 @@ class Session:
     def _call_ended(self, event: CallEnded) -> list[SessionCommand]:
         if self._in_flight.pop(event.front_id, None) is None:
             return []
-        for asked in [key for key, call in self._asked.items() if call == event.front_id]:
-            del self._asked[asked]
+        for key in [key for key, (call, _) in self._asked.items() if call == event.front_id]:
+            del self._asked[key]
         return self._alive(event.at_ms)
+
+    def _asked_by_server(self, event: ServerAsked | AskEnded) -> list[SessionCommand]:
+        return (
+            self._server_asked(event) if isinstance(event, ServerAsked) else self._ask_ended(event)
+        )
 
     def _server_asked(self, event: ServerAsked) -> list[SessionCommand]:
         if event.front_id not in self._in_flight or len(self._asked) >= MAX_ASKED:
-            return [RefuseAsked(event.front_id, event.message)]
-        asked = f"w{self._next_ask}"
+            return [RefuseAsked(event.front_id, event.asked)]
+        key = f"w{self._next_ask}"
         self._next_ask += 1
-        self._asked[asked] = event.front_id
-        message: JsonObject = {"jsonrpc": "2.0", **event.message, "id": asked}
+        self._asked[key] = (event.front_id, event.asked)
+        message: JsonObject = {"jsonrpc": "2.0", **event.message, "id": key}
         return [SendSse(event.front_id, message)]
+
+    def _ask_ended(self, event: AskEnded) -> list[SessionCommand]:
+        place = (event.front_id, event.asked)
+        key = next((key for key, asked in self._asked.items() if asked == place), None)
+        if key is None:
+            return []
+        del self._asked[key]
+        params: JsonObject = {"requestId": key, "reason": "The answer is not needed any more."}
+        given_up: JsonObject = {
+            "jsonrpc": "2.0",
+            "method": "notifications/cancelled",
+            "params": params,
+        }
+        return [SendSse(event.front_id, given_up)]
 
     def _heard(self, event: ReplyArrived | CancelArrived | Touched) -> list[SessionCommand]:
         commands = self._alive(event.at_ms)
@@ -260,12 +293,12 @@ class Session:
         return commands
 
     def _reply_arrived(self, event: ReplyArrived) -> list[SessionCommand]:
-        asked = event.reply.get("id")
-        call = self._asked.pop(asked, None) if isinstance(asked, str) else None
-        if call is None:
+        key = event.reply.get("id")
+        place = self._asked.pop(key, None) if isinstance(key, str) else None
+        if place is None:
             return []
         reply = {key: value for key, value in event.reply.items() if key != "id"}
-        return [DeliverReply(call, reply)]
+        return [DeliverReply(*place, reply)]
 
     def _cancel_arrived(self, event: CancelArrived) -> list[SessionCommand]:
         is_cancellable = self._in_flight.get(event.front_id, False)

@@ -44,14 +44,14 @@ class RunningCall(Protocol):
     def cancel(self) -> None:
         """Stops it; nothing is answered."""
 
-    def ask(self, message: JsonObject) -> None:
-        """Writes a server request on its stream."""
+    def put(self, message: JsonObject) -> None:
+        """Writes a server request on its stream, or that one is not wanted any more."""
 
-    def replied(self, reply: JsonObject) -> None:
-        """The client answered a server request of this call."""
+    def replied(self, asked: int, reply: JsonObject) -> None:
+        """The client answered the question of this number."""
 
-    def unasked(self, message: JsonObject) -> None:
-        """A server request of this call could not be put to the client."""
+    def unasked(self, asked: int) -> None:
+        """The question of this number could not be put to the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +101,14 @@ class LegacySession:
         self._calls.pop(front_id, None)
         self.run(machine.CallEnded(front_id, self._now()))
 
+    def asked(self, front_id: machine.FrontId, number: int, question: JsonObject) -> None:
+        """Puts a question of the call's upstream to the client."""
+        self.run(machine.ServerAsked(front_id, number, question))
+
+    def unasked(self, front_id: machine.FrontId, number: int) -> None:
+        """Nobody waits for the answer to a question any more."""
+        self.run(machine.AskEnded(front_id, number))
+
     def cancelled(self, front_id: machine.FrontId) -> None:
         """`notifications/cancelled` came for it."""
         self.run(machine.CancelArrived(front_id, self._now()))
@@ -108,6 +116,10 @@ class LegacySession:
     def replied(self, reply: JsonObject) -> None:
         """A response was posted."""
         self.run(machine.ReplyArrived(reply, self._now()))
+
+    def new_id(self) -> str:
+        """A name that nobody can guess, for what the client has to name later."""
+        return base62(self._table.random.bytes(16), 22)
 
     def touched(self) -> None:
         """Anything else came."""
@@ -221,11 +233,11 @@ def _tell(call: RunningCall, command: machine.SessionCommand) -> None:
         case machine.CancelCall():
             call.cancel()
         case machine.SendSse(_, message):
-            call.ask(message)
-        case machine.DeliverReply(_, reply):
-            call.replied(reply)
-        case machine.RefuseAsked(_, message):
-            call.unasked(message)
+            call.put(message)
+        case machine.DeliverReply(_, asked, reply):
+            call.replied(asked, reply)
+        case machine.RefuseAsked(_, asked):
+            call.unasked(asked)
 
 
 class SessionTable:

@@ -47,6 +47,8 @@ class Owner:
 
     place: ServicePlace
     member_id: MemberId | None
+    variant: str = ""
+    """What is declared to it, as one word."""
 
 
 @dataclass(slots=True, eq=False)

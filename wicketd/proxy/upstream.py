@@ -5,6 +5,7 @@ settled exactly once, or never if it was cancelled; it is sent again only where 
 have run it, and at most once for each reason. Source: protocol spec, 4.2, 4.3 and 4.5.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, assert_never
 
@@ -25,6 +26,8 @@ from wicketd.proxy.upstream_events import (
     Initialize,
     Probe,
     ProgressArrived,
+    QuestionClosed,
+    QuestionOpened,
     Relist,
     Relisted,
     Resume,
@@ -47,7 +50,16 @@ UNSUPPORTED_VERSION: Final = -32022
 _MODERN_CODES: Final = frozenset({-32020, -32021, UNSUPPORTED_VERSION})
 
 
-_OfJob: TypeAlias = ProgressArrived | Failed | StreamEnded | Relisted | TimerFired | Cancelled
+_OfJob: TypeAlias = (
+    ProgressArrived
+    | QuestionOpened
+    | QuestionClosed
+    | Failed
+    | StreamEnded
+    | Relisted
+    | TimerFired
+    | Cancelled
+)
 
 
 @dataclass(slots=True)
@@ -61,6 +73,9 @@ class _Job:
     resumes: int = 0
     held: Failure | None = None
     """What a failing relist settles with."""
+    questions: int = 0
+    """Open ones: as long as there are any, the clock stands."""
+    stands_since_s: float = 0.0
 
 
 def judge_discover(result: object, code: int | None, data: object) -> UpstreamEra:
@@ -136,6 +151,10 @@ class UpstreamMachine:
         match event:
             case ProgressArrived():
                 return [self._timer(event.job, job, event.at_s)]
+            case QuestionOpened():
+                return self._question_opened(event, job)
+            case QuestionClosed():
+                return self._question_closed(event, job)
             case Failed():
                 return self._failed(event, job)
             case StreamEnded():
@@ -222,6 +241,18 @@ class UpstreamMachine:
     def _doubt(self) -> None:
         self._doubted, self._era, self._session = self._era, None, None
 
+    def _question_opened(self, event: QuestionOpened, job: _Job) -> list[Command]:
+        if job.questions == 0:
+            job.stands_since_s = event.at_s
+        job.questions += 1
+        return [self._timer(event.job, job, event.at_s)]
+
+    def _question_closed(self, event: QuestionClosed, job: _Job) -> list[Command]:
+        job.questions -= 1
+        if job.questions == 0:
+            job.limit_at_s += event.at_s - job.stands_since_s
+        return [self._timer(event.job, job, event.at_s)]
+
     def _stream_ended(self, event: StreamEnded, job: _Job) -> list[Command]:
         if event.event_id is None or job.used is None or job.resumes == RESUMES_MAX:
             return self._settle(event.job, failures.invalid(self._service))
@@ -241,4 +272,5 @@ class UpstreamMachine:
         return [] if self._jobs.pop(key, None) is None else [Settle(key, outcome)]
 
     def _timer(self, key: int, job: _Job, at_s: float) -> SetTimer:
-        return SetTimer(key, min(at_s + job.timeout_s, job.limit_at_s))
+        at_s = math.inf if job.questions else min(at_s + job.timeout_s, job.limit_at_s)
+        return SetTimer(key, at_s)

@@ -17,6 +17,10 @@ class Session:
 
     id: str | None
     version: str
+    has_logging: bool = False
+    """Whether the server takes a log level."""
+    has_subscriptions: bool = False
+    """Whether it tells of changed resources."""
 
 
 class How(StrEnum):
@@ -75,6 +79,22 @@ class HandshakeFailed:
 @dataclass(frozen=True, slots=True)
 class ProgressArrived:
     """The upstream reported progress of this job."""
+
+    at_s: float
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionOpened:
+    """A question of the upstream went to the client of this job: a person may have to think."""
+
+    at_s: float
+    job: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionClosed:
+    """It was answered, or given up."""
 
     at_s: float
     job: int
@@ -187,7 +207,7 @@ class CancelUpstream:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Fire `TimerFired(job)` at `at_s`; replaces the job's earlier timer."""
+    """Fire `TimerFired(job)` at `at_s`, infinity: never; replaces the job's earlier timer."""
 
     job: int
     at_s: float
@@ -208,6 +228,8 @@ Event: TypeAlias = (
     | SessionOpened
     | HandshakeFailed
     | ProgressArrived
+    | QuestionOpened
+    | QuestionClosed
     | Answered
     | Failed
     | StreamEnded
