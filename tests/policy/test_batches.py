@@ -200,6 +200,6 @@ def test_where_the_engine_fails_on_a_batch_each_request_is_asked_alone(
 
     monkeypatch.setattr(cedarpy, "is_authorized_batch", broken)
     where = world()
-    snapshot = where.snapshot(PERMIT)
-    asked = [where.request("ops", "status")] * 2
+    snapshot = where.snapshot(PERMIT, TEXTS[5])
+    asked = [where.request("ops", "status", at_ms=hour * 3_600_000) for hour in (1, 2)]
     assert agree(snapshot, snapshot, asked) == {Reason.PERMITTED}

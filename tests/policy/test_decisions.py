@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.policies import make_record
 from wicketd.domain.policies import Effect, Reason, StatementFacts
-from wicketd.policy.decisions import NO_STAMP, Verdict, clipped, compare, decision, judge
+from wicketd.policy.decisions import NO_STAMP, Verdict, clipped, compare, decision, denial, judge
 from wicketd.policy.slices import Statement, statement
 
 FACTS = StatementFacts(
@@ -46,6 +46,12 @@ def test_only_a_plain_allow_allows(
 @pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.PERMITTED])
 def test_every_other_reason_denies(reason: Reason) -> None:
     assert not decision(NO_STAMP, Verdict(reason)).allow
+
+
+def test_a_denial_without_snapshot_carries_no_stamp() -> None:
+    made = denial(Reason.SNAPSHOT_MISSING)
+    assert (made.allow, made.reason) == (False, Reason.SNAPSHOT_MISSING)
+    assert made.schema_sha256 == NO_STAMP.schema_sha256
 
 
 def test_only_forbids_bring_their_message() -> None:

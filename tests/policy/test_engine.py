@@ -182,16 +182,6 @@ def test_a_context_over_a_mebibyte_denies() -> None:
     assert engine.decide(world().snapshot(PERMIT_ALL), request).reason is Reason.ARGS_TOO_LARGE
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["forbid (principal, action, resource) when { context.input == context.input };", OVERFLOW],
-)
-def test_a_denial_without_snapshot_says_so(text: str) -> None:
-    assert engine.denial(None, Reason.SNAPSHOT_MISSING).reason is Reason.SNAPSHOT_MISSING
-    assert not engine.denial(None, Reason.SNAPSHOT_MISSING).allow
-    assert text
-
-
 class TestUntrusted:
     """An untrusted agent: permits come from the member's own records alone."""
 

@@ -1,8 +1,8 @@
 """Recorded requests decided many at a time, under two sets (policy spec, 7.3).
 
-Counterparts: `policy.engine` decides single calls, `policy.replay` has many. Invariant: a request
-gets what `engine.decide` says to it; whatever is not plainly allowed or denied is asked there,
-alone.
+Counterparts: `policy.engine` decides single calls, `policy.replay` has many, `policy.readings` says
+which of them no statement can tell apart: these are asked about once. Invariant: a request gets
+what `engine.decide` says to it; whatever is not plainly allowed or denied is asked there, alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,18 +11,39 @@ from typing import Final
 
 from wicketd.domain.json import Json
 from wicketd.domain.policies import Reason
-from wicketd.policy import decisions, engine, entities
+from wicketd.policy import decisions, engine, entities, readings
 from wicketd.policy.decisions import PolicyRequest, Question, Verdict
 from wicketd.policy.engine import Slice, Snapshot
 from wicketd.policy.entities import Uid
 from wicketd.policy.lru import Lru
+from wicketd.policy.readings import Reading
+from wicketd.policy.slices import Statement
 
 AT_ONCE: Final = 256
 """Requests of one call into the engine."""
+_OPEN: Final = 8
+"""Groups of one action that are looked at for a place: members change their groups and tags."""
 _REMEMBERED: Final = 4_096
+_ANSWERS: Final = 16_384
 
 Pair = tuple[Verdict, Verdict]
 """What the first and the second set say."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request on its way into the engine, at its place in the page.
+
+    `key`: equal for requests that no statement tells apart; None: unknown. `alike`: later requests
+    of the page with that key.
+    """
+
+    at: int
+    request: PolicyRequest
+    question: Question
+    parts: "_Parts"
+    key: tuple[Uid, str | None, bytes] | None
+    alike: list[tuple[int, PolicyRequest]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -30,7 +51,7 @@ class _Group:
     """Questions about one action that one handle of entities answers."""
 
     known: dict[Uid, Json] = field(default_factory=dict)
-    asked: list[tuple[int, PolicyRequest, Question]] = field(default_factory=list)
+    asked: list[_Asked] = field(default_factory=list)
 
     def takes(self, more: Iterable[tuple[Uid, Json]]) -> bool:
         """Whether the entities fit in; no two may have one uid and other facts."""
@@ -44,11 +65,13 @@ class _Parts:
     """What of each set is asked about one action, None: nobody is permitted anything.
 
     `is_same`: both are. A draft is about a few actions; for the others one answer is both.
+    `reading`: what both together read; None: unknown.
     """
 
     first: Slice | None
     second: Slice | None
     is_same: bool
+    reading: Reading | None
 
 
 class Batches:
@@ -61,23 +84,50 @@ class Batches:
         self._first, self._second = first, second
         self._named = named
         self._parts: Lru[object, _Parts] = Lru(_REMEMBERED)
+        self._readings: dict[str, Reading | None] = {}
         self._stable: Lru[object, tuple[tuple[Uid, Json], ...]] = Lru(_REMEMBERED)
+        self._answers: Lru[object, Pair] = Lru(_ANSWERS)
 
     def decide(self, requests: Sequence[PolicyRequest]) -> list[Pair]:
         """What both sets say to each request, in order."""
         found: dict[int, Pair] = {}
+        leaders: dict[object, _Asked] = {}
         groups: dict[tuple[Uid, str | None], list[_Group]] = {}
         for at, request in enumerate(requests):
             question = self._question(request)
             if question is None:
                 found[at] = self._alone(request)
                 continue
-            of_action = groups.setdefault((question.subject.action, question.member_id), [])
-            self._add(of_action, at, request, question)
+            asked = self._asked(at, request, question)
+            if not self._is_known(asked, leaders, found):
+                of_action = groups.setdefault((question.subject.action, question.member_id), [])
+                self._add(of_action, asked)
         for of_action in groups.values():
             for group in of_action:
                 self._answer(group, found)
         return [found[at] for at in range(len(requests))]
+
+    def _asked(self, at: int, request: PolicyRequest, question: Question) -> _Asked:
+        parts, key = self._of(question), None
+        if parts.reading is not None and readings.is_typed(question.context, self._first.address):
+            digest = parts.reading.digest(request, question)
+            key = (question.subject.action, question.member_id, digest)
+        return _Asked(at, request, question, parts, key)
+
+    def _is_known(
+        self, asked: _Asked, leaders: dict[object, _Asked], found: dict[int, Pair]
+    ) -> bool:
+        """Whether the answer is known, or will be with that of an earlier one of the page."""
+        if asked.key is None:
+            return False
+        known = self._answers.find(asked.key)
+        if known is not None:
+            found[asked.at] = known
+            return True
+        leader = leaders.setdefault(asked.key, asked)
+        if leader is not asked:
+            leader.alike.append((asked.at, asked.request))
+        return leader is not asked
 
     def _question(self, request: PolicyRequest) -> Question | None:
         """The request as the engine reads it; None if it is denied before anybody is asked."""
@@ -95,14 +145,14 @@ class Batches:
             return None
         return None if isinstance(asked, Reason) else asked
 
-    def _add(
-        self, groups: list[_Group], at: int, request: PolicyRequest, question: Question
-    ) -> None:
-        facts = self._entities(request, question)
-        if not groups or not groups[-1].takes(facts):
-            groups.append(_Group())
-        groups[-1].known.update(facts)
-        groups[-1].asked.append((at, request, question))
+    def _add(self, groups: list[_Group], asked: _Asked) -> None:
+        facts = self._entities(asked.request, asked.question)
+        group = next((one for one in groups[-_OPEN:] if one.takes(facts)), None)
+        if group is None:
+            group = _Group()
+            groups.append(group)
+        group.known.update(facts)
+        group.asked.append(asked)
 
     def _entities(self, request: PolicyRequest, question: Question) -> tuple[tuple[Uid, Json], ...]:
         member, subject, target = request.member, question.subject, request.target
@@ -116,15 +166,18 @@ class Batches:
         return (*stable, *entities.by_uid(entities.mapped(target, subject.service)))
 
     def _answer(self, group: _Group, found: dict[int, Pair]) -> None:
-        asked = [question.asked for _, _, question in group.asked]
-        parts = self._of(group.asked[0][2])
+        asked = [one.question.asked for one in group.asked]
+        parts = group.asked[0].parts
         handle = engine.entities_of([*group.known.values()])
         first = self._said(parts.first, asked, handle)
         # The schema has judged these very requests already.
         second = first if parts.is_same else self._said(parts.second, asked, handle, is_new=False)
-        for (at, request, _), *pair in zip(group.asked, first, second, strict=True):
-            is_plain = all(one.reason is not Reason.ENGINE_ERROR for one in pair)
-            found[at] = (pair[0], pair[1]) if is_plain else self._alone(request)
+        for one, pair in zip(group.asked, zip(first, second, strict=True), strict=True):
+            is_plain = all(verdict.reason is not Reason.ENGINE_ERROR for verdict in pair)
+            if is_plain and one.key is not None:
+                self._answers.keep(one.key, pair)
+            for at, request in ((one.at, one.request), *one.alike):
+                found[at] = pair if is_plain else self._alone(request)
 
     def _said(
         self,
@@ -142,14 +195,31 @@ class Batches:
         def make() -> _Parts:
             first = engine.enforced_slice(self._first, question)
             second = engine.enforced_slice(self._second, question)
-            if first is None or second is None:
-                return _Parts(first, second, is_same=first is second)
-            is_same = [*first.statements.values()] == [*second.statements.values()]
-            return _Parts(first, second, is_same)
+            statements = [*_statements(first), *_statements(second)]
+            is_same = first is second
+            if first is not None and second is not None:
+                is_same = _statements(first) == _statements(second)
+            return _Parts(first, second, is_same, self._reading(statements))
 
         return self._parts.get((question.subject.action, question.member_id), make)
+
+    def _reading(self, statements: Iterable[Statement]) -> Reading | None:
+        """What statements read together; None if it is unknown of one of them."""
+        whole = Reading((), frozenset())
+        for text in {one.text for one in statements}:
+            if text not in self._readings:
+                self._readings[text] = readings.of(engine.json_form(text))
+            found = self._readings[text]
+            if found is None:
+                return None
+            whole = whole.joined(found)
+        return whole
 
     def _alone(self, request: PolicyRequest) -> Pair:
         first = engine.decide(self._first, request)
         second = first if self._second is self._first else engine.decide(self._second, request)
         return decisions.verdict_of(first), decisions.verdict_of(second)
+
+
+def _statements(part: Slice | None) -> list[Statement]:
+    return [] if part is None else [*part.statements.values()]

@@ -254,6 +254,11 @@ def decision(
     )
 
 
+def denial(reason: Reason, stamp: Stamp = NO_STAMP) -> Decision:
+    """A denial that falls before evaluation. `stamp`: `NO_STAMP` if the agent has no snapshot."""
+    return decision(stamp, Verdict(reason))
+
+
 def refused(stamp: Stamp, refusal: EncodeRefusal) -> Decision:
     """The Decision on a call whose arguments or target have no representation."""
     return Decision(

@@ -23,7 +23,6 @@ from wicketd.domain.members import Member
 from wicketd.domain.policies import Decision, PolicyVersion, Reason, Shadow, StatementFacts
 from wicketd.policy import decisions, entities, jsonform, lexer, slices
 from wicketd.policy.decisions import PolicyRequest, Probed, Question, Stamp, Verdict
-from wicketd.policy.encode import EncodeRefusal
 from wicketd.policy.entities import Subject, Uid
 from wicketd.policy.heads import head
 from wicketd.policy.lru import Lru
@@ -179,6 +178,12 @@ def facts_of(text: str) -> list[StatementFacts]:
     return jsonform.facts(cedarpy.policies_to_json_str(heads), spans)
 
 
+def json_form(text: str) -> str:
+    """A guarded text in Cedar's JSON policy form."""
+    _guarded(text)
+    return cedarpy.policies_to_json_str(text)
+
+
 def validate(text: str, schema: SchemaHandle) -> list[str]:
     """The validator's messages on a guarded text; none if it validates."""
     _guarded(text)
@@ -218,8 +223,7 @@ def format_text(text: str) -> str:
     _parsed(text)
     formatted = cedarpy.format_policies(text, 80, 2)
     is_same = lexer.essence(formatted) == lexer.essence(text)
-    to_form = cedarpy.policies_to_json_str
-    return formatted if is_same and to_form(formatted) == to_form(text) else text
+    return formatted if is_same and json_form(formatted) == json_form(text) else text
 
 
 def canonical(uid: Uid) -> str:
@@ -230,16 +234,6 @@ def canonical(uid: Uid) -> str:
     text = cedarpy.policies_from_json_str(jsonform.naming(uid))
     literal = lexer.paths(text)[0]
     return text[literal.start : literal.end]
-
-
-def denial(
-    snapshot: Snapshot | None, reason: Reason, refusal: EncodeRefusal | None = None
-) -> Decision:
-    """A denial that falls before evaluation. `snapshot` None: there is none for the agent."""
-    stamp = snapshot.stamp if snapshot is not None else decisions.NO_STAMP
-    if refusal is not None:
-        return decisions.refused(stamp, refusal)
-    return decisions.decision(stamp, Verdict(reason))
 
 
 def decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
@@ -256,12 +250,12 @@ def decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
 def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
     subject = entities.subject_of(snapshot.subjects, request.kind, request.service, request.name)
     if subject is None:
-        return denial(snapshot, Reason.CATALOGUE_REJECTED)
+        return decisions.denial(Reason.CATALOGUE_REJECTED, snapshot.stamp)
     if subject.action in snapshot.blocked:
-        return denial(snapshot, snapshot.blocked[subject.action])
+        return decisions.denial(snapshot.blocked[subject.action], snapshot.stamp)
     question = decisions.question(request, subject, snapshot.address, named=snapshot.names)
     if isinstance(question, Reason):
-        return denial(snapshot, question)
+        return decisions.denial(question, snapshot.stamp)
     handle = _facts(snapshot, request.member, question)
     verdict, eval_us = _enforced(snapshot, question, handle)
     shadow = _shadow(snapshot, question, handle, verdict)

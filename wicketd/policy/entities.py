@@ -105,6 +105,15 @@ def member_uid(member: Member) -> Uid:
     return ("Wicket::Member", member.principal)
 
 
+def member_attrs(member: Member) -> JsonObject:
+    """What policies read on the principal."""
+    return {
+        "email": member.email or "",
+        "role": member.role.value,
+        "tags": list(member.tags),
+    }
+
+
 def stable(agent_key: str, member: Member, subject: Subject) -> list[Json]:
     """The entities that all calls of one member and action share: one handle of a snapshot.
 
@@ -114,15 +123,10 @@ def stable(agent_key: str, member: Member, subject: Subject) -> list[Json]:
     agent = ("Wicket::Agent", agent_key)
     service = ("Wicket::Service", subject.service)
     groups = [("Wicket::Group", group) for group in sorted(set(member.groups))]
-    facts: JsonObject = {
-        "email": member.email or "",
-        "role": member.role.value,
-        "tags": list(member.tags),
-    }
     return [
         _entity(agent),
         *(_entity(group) for group in groups),
-        _entity(member_uid(member), facts, (agent, *groups)),
+        _entity(member_uid(member), member_attrs(member), (agent, *groups)),
         _entity(service),
         _entity(subject.resource, subject.attrs, (service,)),
         *(_entity(group, parents=_above(group, subject.groups)) for group in subject.groups),

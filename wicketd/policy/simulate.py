@@ -136,11 +136,11 @@ def _explained(setup: Setup, snapshot: Snapshot, call: HypotheticalCall) -> Expl
     agent, at = setup.agent, (call.service, call.name)
     listed = listing.may_list(snapshot, call.member, agent, *at)
     if at not in snapshot.subjects:
-        rejected = engine.denial(snapshot, Reason.CATALOGUE_REJECTED)
+        rejected = decisions.denial(Reason.CATALOGUE_REJECTED, snapshot.stamp)
         return Explained(judged(rejected), None, listed, (), len(snapshot.statements))
     encoded = _encoded(snapshot, call, strict=setup.strict)
     if isinstance(encoded, EncodeRefusal):
-        refused = engine.denial(snapshot, encoded.code, encoded)
+        refused = decisions.refused(snapshot.stamp, encoded)
         return Explained(judged(refused), None, listed, (), len(snapshot.statements))
     request = _request(agent, call, encoded)
     decision = engine.decide(snapshot, request)
@@ -309,12 +309,7 @@ class _Reader:
         if root == "context":
             return self._question.context
         if root == "principal":
-            member = self._call.member
-            return {
-                "email": member.email or "",
-                "role": member.role.value,
-                "tags": list(member.tags),
-            }
+            return entities.member_attrs(self._call.member)
         target = self._call.target
         return self._question.subject.attrs if target is None else target.attrs
 

@@ -21,7 +21,7 @@ from wicketd.domain.calls import (
 from wicketd.domain.errors import Unhealthy
 from wicketd.domain.ids import call_ref
 from wicketd.domain.policies import Decision, Reason
-from wicketd.policy.engine import denial
+from wicketd.policy.decisions import denial
 from wicketd.services.calls import Calls
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Gate:
             return self._calls.decide(call)
         except Exception as error:  # noqa: BLE001  # the decision boundary: a bug of ours must not let a call pass
             _LOG.exception("deciding failed")
-            return replace(denial(None, Reason.ENGINE_ERROR), errors=(type(error).__name__,))
+            return replace(denial(Reason.ENGINE_ERROR), errors=(type(error).__name__,))
 
     async def refuse(
         self, caller: Caller, refusal: Refusal, call: Call | None, tool: str | None

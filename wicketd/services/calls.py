@@ -18,7 +18,7 @@ from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.policies import Decision, Reason
 from wicketd.domain.ports import Tx
 from wicketd.domain.sessions import ToolSession
-from wicketd.policy import encode, engine, listing
+from wicketd.policy import decisions, encode, engine, listing
 from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.encode import EncodeRefusal
 from wicketd.policy.entities import Kind
@@ -75,7 +75,7 @@ class Calls:
         """
         snapshot = self._snapshots.of(call.caller.agent.id)
         if snapshot is None:
-            return engine.denial(None, Reason.SNAPSHOT_MISSING)
+            return decisions.denial(Reason.SNAPSHOT_MISSING)
         if not snapshot.is_enabled(call.service):
             return self._not_enabled(call)
         if call.subject is not Subject.TOOL:
@@ -86,7 +86,7 @@ class Calls:
             return Refusal(RefusalKind.DENIED, _names(call))
         shape = snapshot.engine.schema.shapes.get(at)
         if shape is None:
-            return engine.denial(snapshot.engine, Reason.CATALOGUE_REJECTED)
+            return decisions.denial(Reason.CATALOGUE_REJECTED, snapshot.engine.stamp)
         return self._evaluate(call, snapshot, tool, shape)
 
     async def record(self, call: Call, decision: Decision) -> Call | Refusal:
@@ -161,7 +161,7 @@ class Calls:
             return Refusal(RefusalKind.DENIED, _names(call))  # the built-in service has none
         encoded = encode.unmodelled(call.arguments)
         if isinstance(encoded, EncodeRefusal):
-            session, decision = None, engine.denial(snapshot.engine, encoded.code, encoded)
+            session, decision = None, decisions.refused(snapshot.engine.stamp, encoded)
         else:
             session = self._sessions.resolve(call)
             decision = engine.decide(snapshot.engine, _request(call, (None, encoded), session))
@@ -181,7 +181,7 @@ class Calls:
             decision = engine.decide(snapshot.engine, _request(call, found, session))
             self._sessions.count(session, call, decision)
         else:
-            decision = engine.denial(snapshot.engine, found.code, found)
+            decision = decisions.refused(snapshot.engine.stamp, found)
         self._counted[call.id] = _Counted(session, tool, show, lambda: _is_listed(call, snapshot))
         return decision
 
