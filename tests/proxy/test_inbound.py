@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wicketd.proxy.inbound import BATCH_MAX, RpcError, decode
+from wicketd.domain.errors import Malformed
+from wicketd.proxy.inbound import BATCH_MAX, VALUES_CAP, VALUES_MAX, RpcError, decode
 
 ANSWER = b'{"jsonrpc":"2.0","id":1,"result":{}}'
 
@@ -50,3 +51,26 @@ def test_decoding_is_total(data: bytes | str) -> None:
 def test_deep_nesting_is_no_message() -> None:
     deep = b'{"jsonrpc":"2.0","id":1,"result":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
     assert decode(deep, may_batch=False) is None
+
+
+def rich(values: bytes) -> bytes:
+    return b'{"jsonrpc":"2.0","id":1,"result":{"x":[' + values + b"0]}}"
+
+
+@pytest.mark.parametrize("value", [b"[],", b"{},", b"1,", b'"a",', b'{"a":1},', b'"\\"[",'])
+def test_more_values_than_the_cap_are_refused_before_they_are_built(value: bytes) -> None:
+    with pytest.raises(Malformed) as caught:
+        decode(rich(value * VALUES_MAX), may_batch=False)
+    assert caught.value.cap == VALUES_CAP
+    messages = decode(rich(value * (VALUES_MAX // 8)), may_batch=False)
+    assert messages is not None
+    assert messages[0].answers(1)
+
+
+@pytest.mark.parametrize(
+    "text", [b'"' + b"a,[{" * VALUES_MAX + b'"', b'"' + b'\\",' * VALUES_MAX + b'"']
+)
+def test_a_long_text_is_one_value_whatever_it_holds(text: bytes) -> None:
+    messages = decode(rich(text + b","), may_batch=False)
+    assert messages is not None
+    assert messages[0].answers(1)

@@ -7,7 +7,7 @@ from mcp.shared.inbound import find_invalid_x_mcp_header
 
 from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.json import JsonObject
-from wicketd.proxy.listed import usable
+from wicketd.proxy.listed import distinct, usable
 
 MODERN, LEGACY = UpstreamEra.MODERN, UpstreamEra.LEGACY
 
@@ -64,3 +64,8 @@ SCHEMAS = st.recursive(
 def test_validity_agrees_with_the_official_sdk(schema: dict[str, Any]) -> None:
     reference = find_invalid_x_mcp_header(schema) is None
     assert (usable(tool(schema), MODERN) is not None) == reference
+
+
+def test_of_two_definitions_under_one_name_only_the_first_is_ever_seen() -> None:
+    listed: list[JsonObject] = [{"name": name, "n": n} for n, name in enumerate("aba")]
+    assert distinct(listed, "name") == listed[:2]

@@ -1,5 +1,6 @@
 """`proxy.sse`: codec, queue and replay of server-sent events."""
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -81,6 +82,21 @@ def test_an_event_over_the_cap_ends_the_reading(data: bytes) -> None:
     assert decoder.feed(data) == []
     assert decoder.overflowed
     assert decoder.feed(b"\n\ndata: late\n\n") == []
+
+
+def test_lines_are_counted_whatever_they_hold() -> None:
+    decoder = Decoder()
+    decoder.feed(b"\n:\r\n: x\rdata\nfoo: 1\nunfinished")
+    assert decoder.lines == 5
+
+
+def test_small_lines_of_data_cost_what_they_hold() -> None:
+    decoder, lines = Decoder(), b"data: ab\n" * 100_000
+    tracemalloc.start()
+    decoder.feed(lines)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < len(lines)
 
 
 def test_an_event_id_is_taken_apart_and_others_are_not() -> None:

@@ -191,7 +191,7 @@ class Limits:
     @property
     def timeout_max_s(self) -> int:
         """300 s, or the connector's own timeout doubled (protocol spec, 4.5)."""
-        return 300 if self.timeout_s == 30 else max(300, 2 * self.timeout_s)
+        return max(300, 2 * self.timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,10 +298,10 @@ class UpstreamClient:
             items += _usable(page, lane.machine.era, listing)
             following = (answer.result or {}).get("nextCursor")
             if not isinstance(following, str) or following in cursors:
-                return items
+                break
             cursors.add(following)
             cursor = following
-        return items
+        return listed.distinct(items, listing.key)
 
     async def _page(
         self, lane: Lane, route: Route, credential: Credential, asked: tuple[str, JsonObject]

@@ -18,6 +18,8 @@ from wicketd.proxy.sse import Decoder
 from wicketd.proxy.stdio import Pipe
 
 EXCHANGE_BYTES_MAX: Final = 32 * 1024 * 1024
+EXCHANGE_LINES_MAX: Final = 250_000
+"""Far more than 10,000 notifications have, and still cheap to read."""
 REFUSAL_BYTES_MAX: Final = 64 * 1024
 _DRAIN_S: Final = 1.0
 _DRAIN_BYTES_MAX: Final = 64 * 1024
@@ -114,6 +116,8 @@ class Exchanges:
 def _require_within_cap(decoder: Decoder) -> None:
     if decoder.overflowed:
         raise Malformed("An event is larger than its cap.", cap="max_result_bytes")
+    if decoder.lines > EXCHANGE_LINES_MAX:
+        raise Malformed("A stream has too many lines.", cap="exchange_lines")
 
 
 async def _drain(response: Response) -> None:

@@ -1,7 +1,8 @@
 """Messages of an upstream as they arrive. Counterpart of `outbound`; pure.
 
 Lenient where a stream goes on (a message that is none is dropped and counted), strict where it is
-the one answer. Source: protocol spec, 4.1.
+the one answer. A text of many small values costs 25 times its bytes once decoded, and seconds of
+the event loop: it is refused before. Source: protocol spec, 4.1 and 4.7.
 """
 
 from dataclasses import dataclass
@@ -9,9 +10,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from wicketd.domain.errors import Malformed
 from wicketd.domain.json import JsonObject
+from wicketd.proxy import jsonrpc
 
 BATCH_MAX: Final = 64
+VALUES_MAX: Final = 250_000
+"""JSON values in one message: as many as fill a list of 5,000 tools."""
+VALUES_CAP: Final = "values"
 _BATCH_START: Final = b"["
 
 
@@ -73,7 +79,12 @@ def decode(data: bytes, *, may_batch: bool) -> list[Message] | None:
     """Reads what one JSON body or one event holds; None: it is no message.
 
     `may_batch`: a 2025-03-26 upstream may send up to 64 messages in an array.
+
+    Raises:
+        Malformed: it holds more values than the cap.
     """
+    if len(data) > VALUES_MAX and _is_rich(data):
+        raise Malformed("The answer holds too many values.", cap=VALUES_CAP)
     try:
         if not (may_batch and data.lstrip()[:1] == _BATCH_START):
             return [_MESSAGE.decode(data)]
@@ -81,3 +92,17 @@ def decode(data: bytes, *, may_batch: bool) -> list[Message] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return batch if len(batch) <= BATCH_MAX else None
+
+
+def _is_rich(data: bytes) -> bool:
+    if _values(data) <= VALUES_MAX:
+        return False
+    try:
+        outside = jsonrpc.without_strings(data, 4 * VALUES_MAX)
+    except ValueError:
+        return True
+    return _values(outside) > VALUES_MAX
+
+
+def _values(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")

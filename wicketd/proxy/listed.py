@@ -71,6 +71,17 @@ def usable_other(item: Json, key: str) -> JsonObject | None:
     return item if len(msgspec.json.encode(item)) <= SCHEMA_BYTES_MAX else None
 
 
+def distinct(items: list[JsonObject], key: str) -> list[JsonObject]:
+    """The first item of each name, in order; `key`: the field that names it.
+
+    Of two definitions under one name clients would see both, and an administrator approves one.
+    """
+    first: dict[str, JsonObject] = {}
+    for item in items:
+        first.setdefault(str(item.get(key)), item)
+    return list(first.values())
+
+
 def _depth(value: Json) -> int:
     """How deep containers are nested; stops counting one above the cap."""
     level: list[Json] = [value]

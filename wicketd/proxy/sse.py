@@ -23,7 +23,7 @@ REPLAY_KEPT_MS: Final = 5 * 60 * 1000
 SHELF_BYTES: Final = 8 * 1024 * 1024
 EVENT_BYTES: Final = 16 * 1024 * 1024
 
-_LINE_END: Final = re.compile(rb"\r\n|\n|\r")
+_COLON: Final = ord(":")
 _EVENT_ID: Final = re.compile(r"([0-9A-Za-z]{8})\.(0|[1-9][0-9]{0,14})")
 _DIGITS: Final = re.compile(rb"[0-9]{1,9}")
 
@@ -77,13 +77,15 @@ class Decoder:
         self.retry_ms: int | None = None
         self.overflowed = False
         """An event was larger than the cap: nothing more is read, the stream is to be closed."""
+        self.lines = 0
+        """How many have been read: line ends alone cost hundreds of times their bytes."""
         self._max = max_event_bytes
         self._buffer = bytearray()
         self._scanned = 0
         self._at_start = True
         self._after_cr = False
-        self._data: list[bytes] = []
-        self._data_bytes = 0
+        self._data = bytearray()
+        """Each line of the event behind a line feed: small lines cost what they hold."""
         self._name = ""
 
     def feed(self, chunk: bytes) -> list[Event]:
@@ -97,16 +99,17 @@ class Decoder:
         if self._at_start and not self._skip_mark():
             return []
         events: list[Event] = []
-        start = 0
-        while (line := self._line(start)) is not None:
-            text, start = line
-            event = self._field(text)
-            if event is not None:
-                events.append(event)
-            if self.overflowed:
-                return events
-        del self._buffer[:start]
-        self._scanned = len(self._buffer)
+        lines = self._lines()
+        self.lines += len(lines)
+        for line in lines:
+            if not line:
+                if self._data:
+                    events.append(self._dispatch())
+                self._name = ""
+            elif line[0] != _COLON:
+                self._field(line)
+                if self.overflowed:
+                    return events
         self._check(len(self._buffer))
         return events
 
@@ -119,35 +122,37 @@ class Decoder:
         self._at_start = False
         return True
 
-    def _line(self, start: int) -> tuple[bytes, int] | None:
-        match = _LINE_END.search(self._buffer, max(start, self._scanned))
-        if match is None:
-            return None
+    def _lines(self) -> list[bytes]:
+        """Takes the lines that have ended; what follows them stays in the buffer."""
+        buffer = self._buffer
+        end = 1 + max(buffer.rfind(b"\n", self._scanned), buffer.rfind(b"\r", self._scanned))
+        if end == 0:
+            self._scanned = len(buffer)
+            return []
+        ended = bytes(buffer[:end])
+        del buffer[:end]
+        self._scanned = len(buffer)
         # the line feed of a CR LF pair may still come, and ends no second line
-        self._after_cr = match[0] == b"\r" and match.end() == len(self._buffer)
-        return bytes(self._buffer[start : match.start()]), match.end()
+        self._after_cr = not buffer and ended.endswith(b"\r")
+        return ended.splitlines()
 
-    def _field(self, line: bytes) -> Event | None:
-        if not line:
-            return self._dispatch()
+    def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")
         if name == b"data":
-            self._data.append(value)
-            self._data_bytes += len(value) + 1
-            self._check(self._data_bytes)
+            self._data += b"\n"
+            self._data += value
+            self._check(len(self._data))
         elif name == b"event":
             self._name = value.decode("utf-8", "replace")
         elif name == b"id" and b"\0" not in value:
             self.last_event_id = value.decode("utf-8", "replace") or None
         elif name == b"retry" and _DIGITS.fullmatch(value):
             self.retry_ms = int(value)
-        return None
 
-    def _dispatch(self) -> Event | None:
-        name, self._name = self._name or "message", ""
-        data, self._data, self._data_bytes = self._data, [], 0
-        return Event(b"\n".join(data), name, self.last_event_id) if data else None
+    def _dispatch(self) -> Event:
+        data, self._data = bytes(self._data[1:]), bytearray()
+        return Event(data, self._name or "message", self.last_event_id)
 
     def _check(self, held: int) -> None:
         if held > self._max:

@@ -73,7 +73,11 @@ class Askers:
         return self._junk > JUNK_MAX
 
     def read(self, line: bytes) -> Message | None:
-        """The message of a line; None, and counted, if it is none."""
+        """The message of a line; None, and counted, if it is none.
+
+        Raises:
+            Malformed: it holds more values than the cap.
+        """
         messages = decode(line, may_batch=False)
         self._junk = self._junk + 1 if messages is None else 0
         return None if messages is None else messages[0]

@@ -219,6 +219,8 @@ class Server:
             self.fail("it sends lines that are no messages")
         except TooLong:
             self.fail("it sent a line that is too long", "max_result_bytes")
+        except Malformed as error:
+            self.fail("it sent a message that is too rich", error.cap)
         except ConnectionError:
             self.fail("its output broke")
         finally:
