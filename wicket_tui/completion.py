@@ -9,8 +9,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from wicket_tui.places import Place, Steps
+from wicket_tui.snippets import quoted, snippets
+from wicket_tui.values import values_of
+from wicket_tui.vocabulary import (
+    ANNOTATIONS,
+    FUNCTIONS,
+    GROUPS,
+    KEYWORDS,
+    METHODS,
+    OPERATORS,
+    TIERS,
+    VARIABLES,
+)
 from wicketd.api.text import safe_text
-from wicketd.api.types.names import Attribute, Names, ToolName
+from wicketd.api.types.names import Attribute, Names
 from wicketd.policy import lexer
 from wicketd.policy.lexer import Token
 
@@ -18,26 +31,18 @@ MAX_HELP: Final = 300
 
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED: Final = frozenset({"true", "false", "if", "then", "else", "in", "is", "like", "has"})
-_GROUPS: Final = ("call_tool", "destructive", "get_prompt", "read", "read_resource", "write")
-_TIERS: Final = ("read", "write", "destructive")
-_METHODS: Final = {
-    "Set": ("contains", "containsAll", "containsAny", "isEmpty"),
-    "decimal": ("lessThan", "lessThanOrEqual", "greaterThan", "greaterThanOrEqual"),
-    "ipaddr": ("isIpv4", "isIpv6", "isLoopback", "isMulticast", "isInRange"),
-    "datetime": ("offset", "durationSince", "toDate", "toTime"),
-    "duration": ("toMilliseconds", "toSeconds", "toMinutes", "toHours", "toDays"),
-}
-_VARIABLES: Final = ("principal", "action", "resource", "context")
-_FUNCTIONS: Final = ("ip", "decimal", "datetime", "duration")
-_VALUE_OF: Final = {"role": ("member", "owner"), "tier": _TIERS}
+_STARTS: Final = frozenset({"{", "&&", "||", "then", "else", "if"})
+"""Before what is true or false; so is a `(` that calls nothing."""
+_LITERALS: Final = frozenset({"tool", "group", "member", "service", "target", "agent", "type"})
+"""Kinds that are found by what they insert, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One thing that can stand here. `start`, `end`: the code points that `insert` replaces.
 
-    `kind`: keyword, variable, operator, type, tool, group, member, attribute, method or value.
-    `detail`: a type or tier; `help`: one line, safe to show.
+    `kind`: keyword, variable, operator, snippet, type, tool, group, member, service, target,
+    attribute, method or value. `detail`: a type or tier; `help`: one line, safe to show.
     """
 
     kind: str
@@ -54,49 +59,63 @@ def complete(text: str, offset: int, names: Names) -> list[Candidate]:
 
     Empty inside comments, and wherever nothing is known.
     """
-    tokens = [one for one in lexer.lex(text[:offset]) if one.kind != "space"]
+    offset = max(0, min(offset, len(text)))
+    begin = lexer.statement_start(text, offset)
+    tokens = [_moved(one, begin) for one in lexer.lex(text[begin:offset]) if one.kind != "space"]
     if tokens and tokens[-1].kind == "comment":
         return []
     tokens = [one for one in tokens if one.kind != "comment"]
-    typed, start = "", offset
-    if tokens and tokens[-1].end == offset and tokens[-1].kind in {"ident", "openstring"}:
-        typed, start = tokens[-1].text, tokens[-1].start
-        tokens = tokens[:-1]
-    here = _Here(_statement(tokens), names, start, offset)
-    found = [one for one in here.candidates() if _fits(typed, one)]
-    return sorted(found, key=lambda one: (_rank(typed, one), one.label))
+    before = _before_typed(tokens, offset)
+    typed = "".join(one.text for one in tokens[before:])
+    start = tokens[before].start if before < len(tokens) else offset
+    here = _Here(Place(tokens[:before], names), start, offset)
+    found = {one.insert: one for one in here.candidates() if _fits(typed, one)}
+    return sorted(found.values(), key=lambda one: (_rank(typed, one, text), one.label))
+
+
+def _moved(token: Token, by: int) -> Token:
+    return token._replace(start=token.start + by, end=token.end + by)
+
+
+def _before_typed(tokens: Sequence[Token], offset: int) -> int:
+    """The index behind the last token that is finished: a word or an entity path is being typed."""
+    at = len(tokens)
+    if at and tokens[-1].end == offset and tokens[-1].kind in {"ident", "openstring"}:
+        at -= 1
+    while at and tokens[at - 1].text == "::" and tokens[at - 1].kind == "op":
+        at -= 2 if at > 1 and tokens[at - 2].kind == "ident" else 1
+    return at
 
 
 def _fits(typed: str, one: Candidate) -> bool:
-    wanted = typed.strip('"').casefold()
-    return wanted in one.label.casefold() or wanted in one.insert.casefold()
+    wanted = typed.casefold()
+    if "::" in wanted:
+        return wanted in one.insert.casefold()
+    wanted = wanted.removeprefix('"')
+    is_inserted = one.kind in _LITERALS and wanted in one.insert.casefold()
+    return wanted in one.label.casefold() or is_inserted
 
 
-def _rank(typed: str, one: Candidate) -> tuple[bool, int]:
+def _rank(typed: str, one: Candidate, text: str) -> tuple[bool, bool, int]:
+    """An exact prefix first, then what the policy uses already, then by tier."""
     is_prefix = one.label.casefold().startswith(typed.strip('"').casefold())
-    tier = _TIERS.index(one.detail) if one.detail in _TIERS else 0
-    return (not is_prefix, tier)
-
-
-def _statement(tokens: Sequence[Token]) -> list[Token]:
-    """The tokens behind the last `;`."""
-    ends = [at for at, one in enumerate(tokens) if one.kind == "op" and one.text == ";"]
-    return list(tokens[ends[-1] + 1 :] if ends else tokens)
+    is_used = one.kind in {"attribute", *_LITERALS} and one.label in text
+    tier = TIERS.index(one.detail) if one.detail in TIERS else 0
+    return (not is_prefix, not is_used, len(TIERS) if one.kind == "snippet" else tier)
 
 
 class _Here:
-    """One place: the tokens of its statement before it, and what they make of it."""
+    """One place, and the candidates for it."""
 
-    def __init__(self, tokens: list[Token], names: Names, start: int, end: int) -> None:
-        self._tokens, self._names = tokens, names
+    def __init__(self, place: Place, start: int, end: int) -> None:
+        self._place, self._names = place, place.names
+        self._texts, self._last = place.texts, place.last
         self._start, self._end = start, end
-        self._texts = [one.text if one.kind != "string" else '"' for one in tokens]
-        self._last = self._texts[-1] if tokens else ""
 
     def candidates(self) -> Iterator[Candidate]:
         """Everything that can stand here, whatever of it is typed already."""
         if self._last == "@":
-            yield from self._words("keyword", ("id", "deny_message"))
+            yield from self._words("keyword", ANNOTATIONS)
         elif self._depth() == 0:
             yield from self._outside()
         elif self._clause() is None:
@@ -111,8 +130,9 @@ class _Here:
         return Candidate(kind, label, insert, self._start, self._end, detail, shown)
 
     def _words(self, kind: str, words: Iterable[str]) -> Iterator[Candidate]:
+        known = {**KEYWORDS, **OPERATORS, **VARIABLES, **ANNOTATIONS}
         for word in words:
-            yield self._one(kind, word, word)
+            yield self._one(kind, word, word, about=known.get(word, ""))
 
     def _depth(self) -> int:
         opened = sum(text in {"(", "[", "{"} for text in self._texts)
@@ -127,10 +147,14 @@ class _Here:
             yield from self._words("keyword", ("permit", "forbid"))
         elif self._last in {")", "}"}:
             yield from self._words("keyword", ("when", "unless", ";"))
+        if not self._texts:
+            for one in snippets(self._names):
+                yield self._one("snippet", one.name, one.text, "recipe", one.help)
 
     def _scope(self) -> Iterator[Candidate]:
-        variable = next((one for one in reversed(self._texts) if one in _VARIABLES[:3]), "")
-        if self._last in _VARIABLES:
+        variables = tuple(VARIABLES)[:3]
+        variable = next((one for one in reversed(self._texts) if one in variables), "")
+        if self._last in VARIABLES:
             is_action = self._last == "action"
             yield from self._words("operator", ("==", "in") if is_action else ("==", "in", "is"))
         elif self._last == "is":
@@ -139,14 +163,16 @@ class _Here:
             yield from self._entities(variable)
         elif self._last in {"(", ","}:
             at = self._texts.count(",") if variable else 0
-            yield from self._words("variable", _VARIABLES[at : at + 1])
+            yield from self._words("variable", variables[at : at + 1])
 
     def _in_list(self) -> bool:
         return self._texts.count("[") > self._texts.count("]")
 
     def _types(self) -> Iterator[Candidate]:
+        possible = {*self._place.kinds, "Wicket::Member"}
         for one in self._names.types:
-            yield self._one("type", one.name, one.name)
+            if one.name in possible:
+                yield self._one("type", one.name, one.name)
 
     def _entities(self, variable: str) -> Iterator[Candidate]:
         if variable == "principal":
@@ -157,19 +183,22 @@ class _Here:
         elif variable == "resource":
             services = [one.key for one in self._names.services]
             yield from self._literals("service", "Wicket::Service", services)
+            for one in self._names.targets:
+                yield from self._literals("target", one.type, [one.id])
 
     def _literals(self, kind: str, of: str, ids: Iterable[str]) -> Iterator[Candidate]:
         for one in ids:
-            yield self._one(kind, one, f"{of}::{_quoted(one)}", of)
+            yield self._one(kind, one, f"{of}::{quoted(one)}", of)
 
     def _actions(self) -> Iterator[Candidate]:
         first = self._first_namespace()
         if self._last != "==" and first in {None, "Wicket"}:
-            for one in _GROUPS:
-                yield self._one("group", one, f"Wicket::Action::{_quoted(one)}", "every tool of it")
+            for one, about in GROUPS.items():
+                insert = f"Wicket::Action::{quoted(one)}"
+                yield self._one("group", one, insert, "every tool of it", about)
         for tool in self._names.tools:
             if first in {None, tool.namespace} and not tool.is_gone:
-                insert = f"{tool.namespace}::Action::{_quoted(tool.name)}"
+                insert = f"{tool.namespace}::Action::{quoted(tool.name)}"
                 yield self._one(
                     "tool", tool.name, insert, tool.tier, tool.title or tool.description
                 )
@@ -184,104 +213,94 @@ class _Here:
     def _expression(self) -> Iterator[Candidate]:
         if self._last in {".", "has"}:
             yield from self._members()
-        elif self._last in {"==", "!="}:
-            yield from self._values()
-        elif self._last in {"{", "(", "&&", "||", "!", "then", "else", "if"}:
-            yield from self._words("variable", _VARIABLES)
-            for name in _FUNCTIONS:
-                yield self._one("method", name, f"{name}(")
+        elif self._last == "is":
+            yield from self._types()
+        elif self._last in {"==", "!=", "in", "["} or (self._last == "," and self._in_list()):
+            yield from self._right_side()
+        elif self._last in {*_STARTS, "(", "!"}:
+            yield from self._values(self._callee())
+            yield from self._words("variable", VARIABLES)
+            for name, about in FUNCTIONS.items():
+                yield self._one("method", name, f"{name}(", about=about)
             yield from self._words("keyword", ("if",))
 
+    def _callee(self) -> Steps:
+        """The path of a set whose element is asked for: that before `.contains(`."""
+        if self._texts[-3:] != [".", "contains", "("]:
+            return ()
+        return self._place.chain(len(self._texts) - 3).steps
+
+    def _right_side(self) -> Iterator[Candidate]:
+        """What the left side can be: entities of a variable, values of an attribute."""
+        at = len(self._texts) - 1
+        while at > 0 and self._texts[at] not in {"==", "!=", "in"}:
+            at -= 1
+        steps = self._place.chain(at).steps
+        if len(steps) == 1:
+            yield from self._entities(steps[0])
+        elif self._last in {"==", "!="}:
+            yield from self._values(steps)
+
+    def _values(self, steps: Steps) -> Iterator[Candidate]:
+        for one in values_of(self._place, steps):
+            yield self._one("value", one.label, one.text, one.type)
+
     def _members(self) -> Iterator[Candidate]:
-        path = self._path(len(self._texts) - 1)
-        known = self._below(path)
-        for one in {one.name: one for one in known}.values():
-            yield from self._attribute(one, path)
+        chain = self._place.chain(len(self._texts) - 1)
+        found: dict[str, list[Attribute]] = {}
+        for one in self._place.below(chain.steps):
+            found.setdefault(one.name, []).append(one)
+        for variants in found.values():
+            yield self._attribute(variants, chain.steps, chain.first)
         if self._last == ".":
-            yield from self._methods(path)
+            yield from self._methods(chain.steps)
 
-    def _attribute(self, one: Attribute, path: Sequence[str]) -> Iterator[Candidate]:
-        about = one.description
-        if _IDENTIFIER.fullmatch(one.name) and one.name not in _RESERVED:
-            yield self._one("attribute", one.name, one.name, one.type, about)
-        elif self._last == "has":
-            yield self._one("attribute", one.name, _quoted(one.name), one.type, about)
-        else:
-            dot = self._tokens[-1].start
-            insert = f"[{_quoted(one.name)}]"
-            shown = safe_text(about, limit=MAX_HELP)
-            yield Candidate("attribute", one.name, insert, dot, self._end, one.type, shown)
+    def _attribute(self, variants: Sequence[Attribute], steps: Steps, first: int) -> Candidate:
+        name = variants[0].name
+        about = next((one.description for one in variants if one.description), "")
+        if steps == ("context", "input"):
+            known = f"{len(variants)} of {len(self._place.tools)} tools"
+            about = f"{known} · {about}" if about else known
+        start, insert = self._start, name if _is_plain(name) else quoted(name)
+        if self._last == ".":
+            start, insert = self._read(name, steps, first)
+        shown = safe_text(about, limit=MAX_HELP)
+        kinds = " or ".join(dict.fromkeys(one.type for one in variants))
+        return Candidate("attribute", name, insert, start, self._end, kinds, shown)
 
-    def _methods(self, path: Sequence[str]) -> Iterator[Candidate]:
-        kinds = {one.type for one in self._at(path)}
-        for kind in kinds:
-            for name in _METHODS.get("Set" if kind.startswith("Set<") else kind, ()):
-                yield self._one("method", name, f"{name}(", kind)
+    def _read(self, name: str, steps: Steps, first: int) -> tuple[int, str]:
+        """Where an attribute's text begins, and the text, behind a `has` for what may be absent."""
+        missing = self._place.missing((*steps, name)) if self._can_guard(first) else []
+        if missing:
+            checks = [f"{spelled(one[:-1])} has {_word(one[-1])}" for one in missing]
+            return self._place.tokens[first].start, " && ".join((*checks, spelled((*steps, name))))
+        if _is_plain(name):
+            return self._start, name
+        return self._place.tokens[-1].start, f"[{quoted(name)}]"
 
-    def _path(self, end: int) -> list[str]:
-        """The attributes before the token at `end`, from their variable on."""
-        path: list[str] = []
-        at = end - 1
-        while at >= 0:
-            token = self._tokens[at]
-            if token.kind == "ident":
-                path.insert(0, token.text)
-                if at == 0 or self._texts[at - 1] != ".":
-                    return path
-                at -= 2
-            elif token.text == "]" and at > 1 and self._tokens[at - 1].kind == "string":
-                path.insert(0, lexer.unquote(self._tokens[at - 1].text))
-                at -= 3
-            else:
-                return []
-        return []
+    def _can_guard(self, first: int) -> bool:
+        """Whether `a && b` can stand where the path begins."""
+        before = self._texts[first - 1] if first else ""
+        opener = self._place.tokens[first - 2] if first > 1 else None
+        is_call = opener is not None and opener.kind == "ident" and opener.text not in _STARTS
+        return before in _STARTS or (before == "(" and not is_call)
 
-    def _at(self, path: Sequence[str]) -> list[Attribute]:
-        """The attributes that a path ends at; several where tools differ."""
-        if len(path) < 2:
-            return []
-        return [one for one in self._below(path[:-1]) if one.name == path[-1]]
-
-    def _below(self, path: Sequence[str]) -> list[Attribute]:
-        if not path:
-            return []
-        level = self._roots(path[0])
-        for name in path[1:]:
-            level = [each for one in level if one.name == name for each in one.attributes]
-        return level
-
-    def _roots(self, variable: str) -> list[Attribute]:
-        if variable == "context":
-            every = {one.name: one for tool in self._tools() for one in tool.input}
-            inputs = Attribute(name="input", type="Record", attributes=tuple(every.values()))
-            return [inputs, *self._names.context]
-        types = {"Wicket::Member"} if variable == "principal" else set[str]()
-        if variable == "resource":
-            types = {kind for tool in self._tools() for kind in tool.types}
-        return [each for one in self._names.types if one.name in types for each in one.attributes]
-
-    def _tools(self) -> list[ToolName]:
-        named = {
-            (one.type.removesuffix("::Action"), one.id)
-            for one in lexer.paths(" ".join(token.text for token in self._tokens))
-            if one.type.endswith("::Action")
-        }
-        tools = [one for one in self._names.tools if (one.namespace, one.name) in named]
-        return tools or list(self._names.tools)
-
-    def _values(self) -> Iterator[Candidate]:
-        path = self._path(len(self._texts) - 1)
-        values = [value for one in self._at(path) for value in one.values]
-        if path:
-            values += _VALUE_OF.get(path[-1], ())
-        for value in dict.fromkeys(values):
-            yield self._one("value", value, _quoted(value), "String")
+    def _methods(self, steps: Steps) -> Iterator[Candidate]:
+        for kind in {one.type for one in self._place.at(steps)}:
+            known = METHODS.get("Set" if kind.startswith("Set<") else kind, {})
+            for name, about in known.items():
+                yield self._one("method", name, f"{name}(", kind, about)
 
 
-def _quoted(value: str) -> str:
-    """A Cedar string literal."""
-    plain = "".join(
-        "\\" + one if one in {'"', "\\"} else one if one.isprintable() else f"\\u{{{ord(one):x}}}"
-        for one in value
-    )
-    return f'"{plain}"'
+def _is_plain(name: str) -> bool:
+    return _IDENTIFIER.fullmatch(name) is not None and name not in _RESERVED
+
+
+def _word(name: str) -> str:
+    return name if _is_plain(name) else quoted(name)
+
+
+def spelled(steps: Steps) -> str:
+    """A path as Cedar reads it."""
+    rest = (f".{one}" if _is_plain(one) else f"[{quoted(one)}]" for one in steps[1:])
+    return "".join((*steps[:1], *rest))

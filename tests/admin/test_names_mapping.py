@@ -3,7 +3,7 @@
 from tests.support.policies import github, ops, two_services
 from wicketd.admin import names_mapping
 from wicketd.policy.names import tree
-from wicketd.services.policies import Nameable
+from wicketd.services.policy_names import Nameable
 
 
 def test_the_wire_has_every_name_with_its_type() -> None:

@@ -215,3 +215,10 @@ def test_a_space_at_a_token_boundary_changes_nothing_for_the_engine(
     assert engine.parse_error(text) is None
     strip = [(one.effect, one.action) for one in engine.facts_of(text)]
     assert [(one.effect, one.action) for one in engine.facts_of(spaced)] == strip
+
+
+@given(st.text(alphabet='permit ;"\\/\n\r{}', max_size=40), st.integers(0, 40))
+def test_a_statement_begins_where_the_lexer_ends_the_one_before(text: str, offset: int) -> None:
+    before = text[:offset]
+    ends = [one.end for one in lexer.lex(before) if one.kind == "op" and one.text == ";"]
+    assert lexer.statement_start(text, offset) == (ends[-1] if ends else 0)

@@ -103,7 +103,7 @@ async def test_a_server_that_wants_a_credential_leaves_the_catalogue_declared(
     (found,) = await state.services.list("demo")
     assert found.service.catalogue == "declared"
     assert [one.name for one in found.tools] == ["create_note", "delete_note", "search_notes"]
-    schema = (await state.policies.schema("demo")).schema
+    schema = (await state.policies.craft.names.of("demo")).schema
     assert 'action "delete_note"' in schema.text
 
 
@@ -176,7 +176,7 @@ async def test_tools_that_clients_could_not_name_are_left_out_with_a_reason(stat
         "ünicode": "name_characters",
         long + "x": "name_too_long",
     }
-    schema = (await state.policies.schema("demo")).schema
+    schema = (await state.policies.craft.names.of("demo")).schema
     assert {name for service, name in schema.shapes if service == "open"} == {long, "a.b-c_D"}
 
 

@@ -296,7 +296,7 @@ async def test_a_format_keeps_the_meaning_and_refuses_hostile_text(state: State)
 
 async def test_the_schema_is_that_of_enabled_services(state: State) -> None:
     await ready(state)
-    schema = (await state.policies.schema("demo")).schema
+    schema = (await state.policies.craft.names.of("demo")).schema
     assert "namespace NotesMCP" in schema.text
     assert "namespace WicketMCP" in schema.text
     row = (await state.policies.revisions("demo"))[0]

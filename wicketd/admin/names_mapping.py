@@ -2,7 +2,7 @@
 
 from wicketd.api.types import names as wire
 from wicketd.policy import names
-from wicketd.services.policies import Nameable
+from wicketd.services.policy_names import Nameable
 
 
 def tree(found: Nameable) -> wire.Names:
@@ -19,6 +19,7 @@ def tree(found: Nameable) -> wire.Names:
         members=found.members,
         groups=found.groups,
         tags=found.tags,
+        targets=tuple(wire.TargetName(type=kind, id=name) for kind, name in found.targets),
     )
 
 

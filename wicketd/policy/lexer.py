@@ -28,6 +28,10 @@ _TOKEN: Final = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_END: Final = re.compile(
+    r'"(?:[^"\\]|\\.)*"|"(?:[^"\\\r\n]|\\[^\r\n])*\\?|//[^\r\n]*|(?P<end>;)', re.DOTALL
+)
+"""Strings and comments, in which no statement ends, and the `;` of `_TOKEN`."""
 _ESCAPE: Final = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|x([0-9A-Fa-f]{2})|(.))", re.DOTALL)
 _SIMPLE_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
 DECEPTIVE: Final = (
@@ -124,6 +128,15 @@ def split(text: str) -> list[Span]:
     if start is not None:
         spans.append(Span(start, end))
     return spans
+
+
+def statement_start(text: str, offset: int) -> int:
+    """Where the statement around an offset begins: behind the last `;` token before it.
+
+    Several times quicker than `lex`, for what has to answer while somebody types.
+    """
+    ends = [match.end() for match in _END.finditer(text, 0, offset) if match.lastgroup == "end"]
+    return ends[-1] if ends else 0
 
 
 def line_col(text: str, offset: int) -> tuple[int, int]:

@@ -16,14 +16,12 @@ from wicketd.domain.agents import Agent
 from wicketd.domain.errors import Conflict, NotFound
 from wicketd.domain.ids import PolicyRevision, slug
 from wicketd.domain.policies import Cause, Mode, PolicyVersion, Problem
-from wicketd.policy.names import Names, tree
-from wicketd.policy.schema import CedarSchema, render
 from wicketd.services import find, rules, scopes
 from wicketd.services.desk import Desk
 from wicketd.services.policy_craft import PolicyCraft
 from wicketd.services.policy_sets import PolicySets, SetNow
 from wicketd.services.versions import Draft, Edit, deletion, first, next_of
-from wicketd.storage import members, policies
+from wicketd.storage import policies
 from wicketd.storage.policies import RevisionRow
 
 
@@ -56,17 +54,6 @@ class Saved:
 
     version: PolicyVersion
     revision: PolicyRevision
-
-
-@dataclass(frozen=True, slots=True)
-class Nameable:
-    """A schema and what it names; `members`: ids as principals, `groups`, `tags`: their labels."""
-
-    schema: CedarSchema
-    names: Names
-    members: tuple[str, ...]
-    groups: tuple[str, ...]
-    tags: tuple[str, ...]
 
 
 class Policies:
@@ -143,24 +130,6 @@ class Policies:
             message = f"The agent {owner.key} has no policy revision {number}. List them."
             raise NotFound(message, hint=f"wicket policy revisions {owner.key}")
         return found
-
-    async def schema(self, agent: str) -> Nameable:
-        """The agent's Cedar schema, as saves are checked against it, and what it names.
-
-        Raises:
-            NotFound: there is no such agent.
-        """
-        owner = await find.read_agent(self._desk.db, agent)
-        views = await self._sets.views_now(owner.id)
-        schema = render(list(views.values()))
-        everyone = await self._desk.db.all(members.of_agent(owner.id))
-        return Nameable(
-            schema=schema,
-            names=tree(schema, list(views.values())),
-            members=tuple(sorted(one.principal for one in everyone)),
-            groups=tuple(sorted({group for one in everyone for group in one.groups})),
-            tags=tuple(sorted({tag for one in everyone for tag in one.tags})),
-        )
 
     async def check(
         self, agent: str, text: str, scope_member: str | None = None

@@ -6,6 +6,7 @@ from wicketd.domain.ids import PolicyId
 from wicketd.services import find, watching
 from wicketd.services.desk import Desk
 from wicketd.services.policy_coverage import PolicyCoverage
+from wicketd.services.policy_names import PolicyNames
 from wicketd.services.policy_sets import PolicySets
 from wicketd.services.policy_touches import PolicyTouches
 from wicketd.services.policy_transfers import PolicyTransfers
@@ -19,6 +20,7 @@ class PolicyCraft:
     def __init__(self, desk: Desk, sets: PolicySets) -> None:
         self._db = desk.db
         self.coverage = PolicyCoverage(desk, sets)
+        self.names = PolicyNames(desk, sets)
         self.recipes = Recipes(desk, sets)
         self.touches = PolicyTouches(desk, sets)
         self.transfers = PolicyTransfers(desk, sets)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from wicketd.domain.audit import AuditRow, Entry
 from wicketd.domain.ids import normalise_ref
 from wicketd.domain.ports import Query, SqlValue, Statement, Tx
@@ -218,6 +220,24 @@ def decided(
         f"ON g.call_id = a.call_id WHERE {where} ORDER BY a.seq LIMIT ?",
         (*values, limit),
         lambda row: (read(row[:-1]), row[-1]),
+    )
+
+
+def targets(agent_id: str, since_ms: int, rows: int, limit: int) -> Query[tuple[str, list[str]]]:
+    """What the newest calls of an agent were about: resource and parents, the newest first.
+
+    At most `rows` rows are looked at, so that a busy agent is answered as quickly as a quiet one;
+    resources of `Wicket` itself (tools, prompts) are no targets.
+    """
+    return Query(
+        "SELECT json_extract(body, '$.resource') AS resource, "
+        "json_extract(body, '$.parents') AS parents FROM ("
+        "SELECT seq, body FROM audit WHERE agent_id = ? AND ts >= ? "
+        "AND kind IN ('call.intent', 'call.denied') ORDER BY seq DESC LIMIT ?) "
+        "WHERE resource NOT LIKE 'Wicket::%' GROUP BY resource, parents "
+        "ORDER BY max(seq) DESC LIMIT ?",
+        (agent_id, since_ms, rows, limit),
+        lambda row: (row[0], msgspec.json.decode(row[1] or "[]", type=list[str])),
     )
 
 

@@ -14,7 +14,7 @@ from wicketd.domain.policies import Mode
 
 async def schema(uses: UseCases, ask: Ask[AgentRef]) -> wire.Schema:
     """The agent's Cedar schema."""
-    found = await uses.policies.schema(ask.request.agent)
+    found = await uses.policies.craft.names.of(ask.request.agent)
     sha256 = found.schema.sha256.hex()
     return wire.Schema(text=found.schema.text, sha256=sha256, names=names_mapping.tree(found))
 

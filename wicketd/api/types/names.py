@@ -49,10 +49,19 @@ class ServiceName(Struct, frozen=True, kw_only=True):
     namespace: str
 
 
+class TargetName(Struct, frozen=True, kw_only=True):
+    """The target of a call that was made. `type`: full name of an entity type."""
+
+    type: str
+    id: str
+
+
 class Names(Struct, frozen=True, kw_only=True):
     """The tree of names. `context`: attributes of every action, beside `input`.
 
-    `members`: ids of `Wicket::Member`; `groups` and `tags`: labels that members have.
+    `members`: ids of `Wicket::Member`; `groups` and `tags`: labels that members have. `targets`:
+    those of the calls of 7 days, newest first, at most 200; their ids are arguments of members:
+    not safe to show.
     """
 
     services: tuple[ServiceName, ...]
@@ -62,3 +71,4 @@ class Names(Struct, frozen=True, kw_only=True):
     members: tuple[str, ...]
     groups: tuple[str, ...]
     tags: tuple[str, ...]
+    targets: tuple[TargetName, ...] = ()
