@@ -22,20 +22,14 @@ import pytest
 import pytest_asyncio
 
 from tests.support.chaos import CAP_BYTES, MISCHIEFS, Chaos, serve_chaos
-from tests.support.daemon import ROOT, RunningDaemon, running_daemon
+from tests.support.daemon import ROOT, RunningDaemon
 from tests.support.fronts import eventually
-from tests.support.mcp_client import Answer, McpClient
-from wicketd.api import endpoints
-from wicketd.api.client import AdminClient
-from wicketd.api.types.agents import AgentCreate
-from wicketd.api.types.audit import AuditEntry, AuditList
-from wicketd.api.types.members import MemberAdd, MemberRef
-from wicketd.api.types.services import Discover, ServicePut
+from tests.support.guarded import Housed, connector_file, housed
+from tests.support.mcp_client import Answer
 from wicketd.domain.calls import Era
 from wicketd.net.client import BUFFERED_BYTES_MAX
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-AGENT: Final = "home"
 ERAS: Final = ("legacy", "modern")
 SEATS: Final = 16
 """Of a member at a service; a mischief may keep one for a second."""
@@ -44,27 +38,14 @@ ROUNDS: Final = 20
 FRONTS: Final = tuple(Era)
 SMALL: Final = f"limits = {{ max_result_bytes = {CAP_BYTES} }}\n"
 HASTY: Final = "limits = { timeout_s = 1 }\n"
-_RATE: Final = "[rate]\nburst = 100000\nper_second = 100000.0\n"
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Wild:
     """The running whole."""
 
-    daemon: RunningDaemon
+    house: Housed
     chaos: Chaos
-    admin: AdminClient
-    keys: list[str]
-
-    async def client(self, member: int, era: Era) -> McpClient:
-        """An opened client of a member."""
-        return await McpClient(self.daemon.port, self.keys[member % MEMBERS], era).open()
-
-    async def entry(self, ref: str) -> AuditEntry:
-        """The audit's entry of a call."""
-        page = await self.admin.call(endpoints.AUDIT_LIST, AuditList(ref=ref))
-        (entry,) = page.items
-        return entry
 
 
 @asynccontextmanager
@@ -76,32 +57,16 @@ async def open_wild(directory: Path, seed: int, *, apart: bool = False) -> Async
     hostile = serve_apart(seed) if apart else serve_chaos(seed)
     async with hostile as chaos, serve_chaos(seed) as calm:
         servers = {
-            "small-legacy": connector("small-legacy", chaos.url("legacy"), SMALL),
-            "small-modern": connector("small-modern", chaos.url("modern"), SMALL),
-            "hasty-legacy": connector("hasty-legacy", chaos.url("legacy"), HASTY),
-            "hasty-modern": connector("hasty-modern", chaos.url("modern"), HASTY),
-            "usual-modern": connector("usual-modern", chaos.url("modern")),
-            "future": connector("future", chaos.url("future")),
-            "calm": connector("calm", calm.url("modern")),
+            "small-legacy": connector_file("small-legacy", chaos.url("legacy"), SMALL),
+            "small-modern": connector_file("small-modern", chaos.url("modern"), SMALL),
+            "hasty-legacy": connector_file("hasty-legacy", chaos.url("legacy"), HASTY),
+            "hasty-modern": connector_file("hasty-modern", chaos.url("modern"), HASTY),
+            "usual-modern": connector_file("usual-modern", chaos.url("modern")),
+            "future": connector_file("future", chaos.url("future")),
+            "calm": connector_file("calm", calm.url("modern")),
         }
-        async with (
-            running_daemon(directory, settings=_RATE, connectors=servers) as daemon,
-            AdminClient(daemon.socket) as admin,
-        ):
-            await admin.call(endpoints.AGENT_CREATE, AgentCreate(key=AGENT, name="Home"))
-            for service in servers:
-                ask = ServicePut(agent=AGENT, service=service, enabled=True, allow="all")
-                await admin.call(endpoints.SERVICE_PUT, ask)
-                if service != "future":
-                    found = Discover(agent=AGENT, service=service)
-                    await admin.call(endpoints.SERVICE_DISCOVER, found)
-            keys = []
-            for number in range(MEMBERS):
-                name = f"m{number}"
-                await admin.call(endpoints.MEMBER_ADD, MemberAdd(agent=AGENT, name=name))
-                issued = await admin.call(endpoints.KEY_ISSUE, MemberRef(agent=AGENT, member=name))
-                keys.append(issued.text)
-            yield Wild(daemon, chaos, admin, keys)
+        async with housed(directory, servers, members=MEMBERS, unknown=("future",)) as house:
+            yield Wild(house, chaos)
 
 
 @asynccontextmanager
@@ -117,14 +82,6 @@ async def serve_apart(seed: int) -> AsyncIterator[Chaos]:
     finally:
         child.kill()
         await child.wait()
-
-
-def connector(key: str, url: str, limits: str = "") -> str:
-    return (
-        f'key = "{key}"\nname = "{key.title()}"\ncredential = {{ kind = "none" }}\n{limits}'
-        f'transport = {{ kind = "streamable-http", url = "{url}",'
-        ' allow_networks = ["127.0.0.0/8"], insecure_http = true }\n'
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,9 +168,9 @@ def cells(name: str) -> list[tuple[str, str, Era]]:
 async def played() -> AsyncIterator[Played]:
     with tempfile.TemporaryDirectory() as place:  # short: a socket's path has 107 characters
         async with open_wild(Path(place), seed()) as wild:
-            before = resident(wild.daemon)
+            before = resident(wild.house.daemon)
             answers, calm = await play(wild, list(MISCHIEFS))
-            yield Played(wild, answers, calm, resident(wild.daemon) - before)
+            yield Played(wild, answers, calm, resident(wild.house.daemon) - before)
 
 
 def seed() -> int:
@@ -230,7 +187,7 @@ async def play(
     asked = [cell for name in names for cell in cells(name)]
     running = asyncio.gather(*(one(wild, number, cell) for number, cell in enumerate(asked)))
     calm: list[Answer] = []
-    client = await wild.client(0, Era.MODERN)
+    client = await wild.house.client(0, Era.MODERN)
     while not running.done():
         calm.append(await client.call("calm__echo", {"nonce": len(calm)}))
     return dict(zip(asked, await running, strict=True)), calm
@@ -238,7 +195,7 @@ async def play(
 
 async def one(wild: Wild, number: int, cell: tuple[str, str, Era]) -> Answer:
     name, server, era = cell
-    return await (await wild.client(number, era)).call(f"{server}__{name}")
+    return await (await wild.house.client(number, era)).call(f"{server}__{name}")
 
 
 def resident(daemon: RunningDaemon) -> int:
@@ -260,7 +217,7 @@ async def test_a_call_ends_as_the_table_says_and_so_does_its_audit(
         _, server, _ = cell
         end = RESUMED.get(name, TABLE[name]) if server == "small-legacy" else TABLE[name]
         answer = played.answers[cell]
-        entry = await played.wild.entry(answer.ref)
+        entry = await played.wild.house.entry(answer.ref)
         if entry.outcome == GONE.outcome and name in OVERTAKEN:
             end = GONE
         said = f"Service '{server}' {end.said} [ref {answer.ref}]"
@@ -283,7 +240,7 @@ async def test_a_good_service_answers_meanwhile(played: Played) -> None:
 async def test_a_member_whose_calls_all_hang_at_one_server_is_served_by_another(
     played: Played,
 ) -> None:
-    client, chaos = await played.wild.client(0, Era.MODERN), played.wild.chaos
+    client, chaos = await played.wild.house.client(0, Era.MODERN), played.wild.chaos
     hang = "hangs_before_its_head"
     hanging = [asyncio.ensure_future(client.call(f"usual-modern__{hang}")) for _ in range(SEATS)]
     await eventually(lambda: chaos.playing[hang] == SEATS)
@@ -299,7 +256,7 @@ async def test_memory_holds_nothing_of_what_was_sent(played: Played) -> None:
 
 
 async def test_a_server_of_a_future_revision_is_named_and_not_spoken_to(played: Played) -> None:
-    client = await played.wild.client(0, Era.MODERN)
+    client = await played.wild.house.client(0, Era.MODERN)
     listed = (await client.ask("tools/list")).result
     assert listed["_meta"]["sh.wicket/unavailable"] == [
         {"service": "future", "reason": "incompatible"}
@@ -317,19 +274,19 @@ async def test_memory_and_connections_stay_as_they_are_over_thousands_of_hostile
         async with open_wild(Path(place), seed(), apart=True) as wild:
             quiet = await timed(wild, asyncio.ensure_future(asyncio.sleep(5)))
             await play(wild, list(MISCHIEFS))  # whatever is made once is made now
-            before, files = resident(wild.daemon), open_files(wild.daemon)
+            before, files = resident(wild.house.daemon), open_files(wild.house.daemon)
             for _ in range(ROUNDS):
                 await play(wild, list(MISCHIEFS))
-            grown = resident(wild.daemon) - before
+            grown = resident(wild.house.daemon) - before
             busy = await timed(wild, asyncio.ensure_future(play(wild, list(MISCHIEFS))))
             print(f"calm alone: {quiet}; meanwhile: {busy}; grown by {grown >> 10} KiB")
             assert grown < 64 * 2**20
-            await eventually(lambda: open_files(wild.daemon) <= files, 20)
+            await eventually(lambda: open_files(wild.house.daemon) <= files, 20)
 
 
 async def timed(wild: Wild, meanwhile: asyncio.Future[Any]) -> str:
     """Latencies of the good service, in ms."""
-    client = await wild.client(1, Era.MODERN)
+    client = await wild.house.client(1, Era.MODERN)
     took = []
     while not meanwhile.done():
         began = time.perf_counter()

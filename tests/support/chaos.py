@@ -1,5 +1,7 @@
 """A hostile MCP server over bare sockets: each of its tools is a mischief, played by seed.
 
+`python -m tests.support.chaos SEED [PORT]`: as a process of its own, which can be killed.
+
 Handshakes and lists are good, so that a mischief meets a call that was decided and stored. Where an
 answer is cut, how it is split and what it is filled with comes from a generator of the seed and the
 tool's name alone: a failure seen once is seen again.
@@ -7,6 +9,7 @@ tool's name alone: a failure seen once is seen again.
 
 import asyncio
 import random
+import secrets
 import socket
 import struct
 import sys
@@ -388,6 +391,8 @@ class Chaos:
     port: int = 0
     resumes: list[str] = field(default_factory=list)
     """Event ids that clients came back with."""
+    session: str = field(default_factory=lambda: secrets.token_hex(8))
+    """Of all legacy clients, for as long as this server runs."""
     playing: Counter[str] = field(default_factory=Counter)
     """Mischiefs under way, by name."""
 
@@ -425,14 +430,19 @@ class Chaos:
             finally:
                 self.playing[name] -= 1
             return False
-        await _behave(scene, path.strip("/"))
+        era = path.strip("/")
+        known = headers.get("mcp-session-id", self.session) == self.session
+        if era == "legacy" and not known:
+            await scene.document(b"{}", status=404)
+            return False
+        await _behave(scene, era, self.session)
         return True
 
     def _chance(self, name: str) -> random.Random:
         return random.Random(f"{self.seed} {name}")  # noqa: S311  # chance, not secrecy
 
 
-async def _behave(scene: Scene, era: str) -> None:
+async def _behave(scene: Scene, era: str, session: str) -> None:
     """The answer of a good server."""
     if not {"id", "method"} <= scene.asked.keys():
         await scene.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
@@ -457,20 +467,22 @@ async def _behave(scene: Scene, era: str) -> None:
         case _:
             await _say(scene, error={"code": -32601, "message": "Method not found"})
             return
-    await _say(scene, result={**said, "resultType": "complete"})
+    opened = {"Mcp-Session-Id": session} if scene.asked["method"] == "initialize" else {}
+    await _say(scene, opened, result={**said, "resultType": "complete"})
 
 
-async def _say(scene: Scene, **said: Any) -> None:
+async def _say(scene: Scene, headers: dict[str, str] | None = None, **said: Any) -> None:
     body = msgspec.json.encode({"jsonrpc": "2.0", "id": scene.id, **said})
-    head = f"HTTP/1.1 200 OK\r\nContent-Type: {JSON}\r\nContent-Length: {len(body)}\r\n\r\n"
-    await scene.write(head.encode() + body)
+    named = {"Content-Type": JSON, "Content-Length": str(len(body)), **(headers or {})}
+    lines = ["HTTP/1.1 200 OK", *(f"{name}: {value}" for name, value in named.items()), "", ""]
+    await scene.write("\r\n".join(lines).encode() + body)
 
 
 @asynccontextmanager
-async def serve_chaos(seed: int) -> AsyncIterator[Chaos]:
-    """Serves until the block ends; a talk ends with its client."""
+async def serve_chaos(seed: int, port: int = 0) -> AsyncIterator[Chaos]:
+    """Serves until the block ends; a talk ends with its client. Port 0: a free one."""
     chaos = Chaos(seed)
-    server = await asyncio.start_server(chaos.handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(chaos.handle, "127.0.0.1", port)
     chaos.port = server.sockets[0].getsockname()[1]
     try:
         yield chaos
@@ -478,12 +490,12 @@ async def serve_chaos(seed: int) -> AsyncIterator[Chaos]:
         server.close()
 
 
-async def main(seed: int) -> None:
-    """Serves until the process is killed; prints the port. For tests that measure a daemon."""
-    async with serve_chaos(seed) as chaos:
+async def main(seed: int, port: int = 0) -> None:
+    """Serves until the process is killed; prints the port."""
+    async with serve_chaos(seed, port) as chaos:
         print(chaos.port, flush=True)  # for the process that started this one
         await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1])))
+    asyncio.run(main(*map(int, sys.argv[1:])))

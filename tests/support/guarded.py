@@ -8,18 +8,21 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 
 from tests.support.daemon import RunningDaemon, running_daemon
+from tests.support.mcp_client import McpClient
 from tests.support.upstreams import serve_asgi
 from wicketd.api import endpoints
 from wicketd.api.client import AdminClient
 from wicketd.api.types.agents import AgentCreate
+from wicketd.api.types.audit import AuditEntry, AuditList
 from wicketd.api.types.members import MemberAdd, MemberRef
 from wicketd.api.types.services import Discover, ServicePut
+from wicketd.domain.calls import Era
 
 
 @dataclass(frozen=True)
@@ -93,10 +96,10 @@ async def guarded(
             yield Guarded(daemon, key, waits)
 
 
-def connector_file(key: str, url: str) -> str:
-    """A connector for an upstream on loopback that wants no credential."""
+def connector_file(key: str, url: str, more: str = "") -> str:
+    """A connector for an upstream on loopback that wants no credential; `more`: other fields."""
     return (
-        f'key = "{key}"\nname = "{key.title()}"\n'
+        f'key = "{key}"\nname = "{key.title()}"\n{more}'
         f'transport = {{ kind = "streamable-http", url = "{url}",'
         ' allow_networks = ["127.0.0.0/8"], insecure_http = true }\n'
         'credential = { kind = "none" }\n'
@@ -109,6 +112,47 @@ async def admit(daemon: RunningDaemon, service: str) -> str:
         await open_service(admin, service)
         await admin.call(endpoints.SERVICE_DISCOVER, Discover(agent="home", service=service))
         return await add_member(admin, "me")
+
+
+@dataclass(frozen=True)
+class Housed:
+    """A daemon whose agent `home` has several services, every tier permitted, and members."""
+
+    daemon: RunningDaemon
+    admin: AdminClient
+    keys: tuple[str, ...]
+
+    async def client(self, member: int, era: Era) -> McpClient:
+        """An opened client of a member."""
+        return await McpClient(self.daemon.port, self.keys[member % len(self.keys)], era).open()
+
+    async def entry(self, ref: str) -> AuditEntry:
+        """What the audit says of a refused call."""
+        (entry,) = (await self.admin.call(endpoints.AUDIT_LIST, AuditList(ref=ref))).items
+        return entry
+
+
+UNLIMITED: Final = "[rate]\nburst = 1000000\nper_second = 1000000.0\n"
+
+
+@asynccontextmanager
+async def housed(
+    directory: Path, connectors: dict[str, str], *, members: int = 1, unknown: tuple[str, ...] = ()
+) -> AsyncIterator[Housed]:
+    """Serves with members `m0`, `m1` …; `unknown`: services whose tools cannot be listed yet."""
+    async with (
+        running_daemon(directory, settings=UNLIMITED, connectors=connectors) as daemon,
+        AdminClient(daemon.socket) as admin,
+    ):
+        await admin.call(endpoints.AGENT_CREATE, AgentCreate(key="home", name="Home"))
+        for service in connectors:
+            enabled = ServicePut(agent="home", service=service, enabled=True, allow="all")
+            await admin.call(endpoints.SERVICE_PUT, enabled)
+            if service not in unknown:
+                found = Discover(agent="home", service=service)
+                await admin.call(endpoints.SERVICE_DISCOVER, found)
+        keys = [await add_member(admin, f"m{number}") for number in range(members)]
+        yield Housed(daemon, admin, tuple(keys))
 
 
 async def open_service(admin: AdminClient, service: str) -> None:

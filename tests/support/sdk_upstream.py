@@ -1,6 +1,10 @@
-"""The official SDK's own server, in both eras or held to the legacy one."""
+"""The official SDK's own server, in both eras or held to the legacy one.
+
+`python -m tests.support.sdk_upstream ERA PORT`: as a process of its own, which can be killed.
+"""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,7 +39,7 @@ def _server() -> MCPServer[Any]:
 
 
 @asynccontextmanager
-async def serve_sdk(*, is_legacy: bool) -> AsyncIterator[str]:
+async def serve_sdk(*, is_legacy: bool, port: int = 0) -> AsyncIterator[str]:
     """Serves the SDK's server; a legacy one refuses modern requests as older releases do."""
     app = _server().streamable_http_app()
 
@@ -49,5 +53,14 @@ async def serve_sdk(*, is_legacy: bool) -> AsyncIterator[str]:
         await send({**start, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": _REFUSAL})
 
-    async with serve_asgi(legacy if is_legacy else app) as url:
+    async with serve_asgi(legacy if is_legacy else app, port) as url:
         yield url
+
+
+async def _main(era: str, port: int) -> None:
+    async with serve_sdk(is_legacy=era == "legacy", port=port):
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))
