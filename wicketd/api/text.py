@@ -1,6 +1,8 @@
 """Makes foreign text safe to print: control, bidi and invisible characters become visible escapes.
 
-Used by both command lines and the TUI for everything that came from upstream, a member or a file.
+Zero-width characters are among them: two names that differ by one look alike, and terminals do not
+agree on how wide joined characters are. Used by both command lines and the TUI for everything that
+came from upstream, a member or a file.
 Source: security specification, section 9 (terminal safety).
 """
 
@@ -11,8 +13,8 @@ NAME_LIMIT: Final = 256
 MESSAGE_LIMIT: Final = 4096
 
 _HIDDEN: Final = (
-    r"\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
-    r"\U000e0000-\U000e007f\ud800-\udfff"
+    r"\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069"
+    r"\ufeff\U000e0000-\U000e007f\ud800-\udfff"
 )
 _ANY_HIDDEN: Final = re.compile(f"[{_HIDDEN}]")
 _HIDDEN_BUT_NEWLINE: Final = re.compile(rf"(?!\n)[{_HIDDEN}]")
