@@ -23,6 +23,7 @@ from wicket_tui.keymap import BY_ID, EVERYWHERE
 from wicket_tui.messages import AgentsKnown, Heard
 from wicket_tui.options import Options
 from wicket_tui.screens.agents import AgentsScreen
+from wicket_tui.screens.audit import AuditScreen
 from wicket_tui.screens.confirm import ConfirmDialog, Confirmed
 from wicket_tui.screens.dashboard import DashboardScreen
 from wicket_tui.screens.frame import FrameScreen, bindings_of
@@ -52,6 +53,7 @@ class WicketApp(Everywhere, App[None]):
         "agents": AgentsScreen,
         "services": ServicesScreen,
         "members": MembersScreen,
+        "audit": AuditScreen,
         "sessions": SessionsScreen,
         "status": StatusScreen,
     }

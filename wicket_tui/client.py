@@ -10,7 +10,7 @@ import asyncio
 import importlib
 import shlex
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -178,6 +178,24 @@ class Session:
         finally:
             ms = int((asyncio.get_running_loop().time() - began) * 1000)
             self.log.append(Sent(_command(endpoint, request), outcome, ms))
+
+    async def lines(self, endpoint: Endpoint[Q, Any], request: Q) -> AsyncIterator[str]:
+        """The lines of a streamed text; the command log keeps a line of it.
+
+        Raises:
+            CallFailed: as `call`.
+        """
+        from wicketd.api.client import Refused, Unreachable
+
+        client = self._client
+        if client is None:
+            raise CallFailed(self.standing.problem or Problem("unreachable", "Not connected yet."))
+        self.log.append(Sent(_command(endpoint, request), "sent", 0))
+        try:
+            async for line in client.lines(endpoint, request):
+                yield line
+        except (Refused, Unreachable) as error:
+            raise CallFailed(_problem(error)) from error
 
     async def every(self, endpoint: Endpoint[Q, Page[T]], request: Q) -> list[T]:
         """The items of a list, page by page, at most 1,000.

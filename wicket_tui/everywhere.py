@@ -1,7 +1,7 @@
 """What the keys that work on every screen do: help, palette, jump, copy, log, theme, quit."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from rich.style import Style
 from textual import on
@@ -50,6 +50,14 @@ class Everywhere(App[None]):
             _ = self.switch_screen(name)
         else:
             self._wicket.toast(f"The screen {name} is not part of this release yet.")
+
+    def seek(self, name: str, key: str) -> None:
+        """Shows one of the lists with the cursor on the row of this key."""
+        target = self._wicket.get_screen(name)
+        if isinstance(target, ListScreen):
+            target.sought = key
+            target.is_stale = True
+        self.go(name)
 
     def toast(
         self, text: str, *, severity: Literal["information", "warning", "error"] = "information"
@@ -178,8 +186,8 @@ class Everywhere(App[None]):
 
     def do_go_back(self) -> None:
         """One step back: the filter, then home."""
-        frame: Any = self._wicket.frame
-        if isinstance(frame, ListScreen) and frame.step_back():
+        frame = self._wicket.frame
+        if frame is not None and frame.step_back():
             return
         home = next(name for name in SCREENS if name in self.SCREENS)
         if frame is not None and home != frame.NAME:

@@ -6,7 +6,7 @@ The one module of the app that touches the operating system; tests give another 
 import os
 import socket
 import tomllib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,19 @@ class Host:
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             message = f"{path} is not used: {error}."
             raise ValueError(message) from error
+
+    async def keep_export(self, path: Path, lines: AsyncIterator[str]) -> int:
+        """Writes lines to a new file that only its owner reads; gives how many.
+
+        Raises:
+            OSError: the file exists, or cannot be written.
+        """
+        count = 0
+        with os.fdopen(os.open(path, _NEW, 0o600), "w", encoding="utf-8") as file:
+            async for line in lines:
+                file.write(line + "\n")
+                count += 1
+        return count
 
     def keep_clipboard(self, text: str) -> Path | None:
         """Writes a text for terminals that drop OSC 52; None where no private directory is."""

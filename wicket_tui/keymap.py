@@ -17,6 +17,7 @@ _AN_AGENT: Final = chosen("agent", "No agent yet: press 2, then n to create one.
 _A_MEMBER: Final = both(_AN_AGENT, chosen("member", "Choose a member first: j and k move."))
 _A_SERVICE: Final = both(_AN_AGENT, chosen("service", "Choose a service first: j and k move."))
 _A_SESSION: Final = both(_AN_AGENT, chosen("session", "Choose a session first: j and k move."))
+_AN_ENTRY: Final = chosen("ref", "Choose an entry first: j and k move.")
 _AN_ACCOUNT: Final = both(
     _A_MEMBER, chosen("account", "A local member has no account: its key is made by wicket key.")
 )
@@ -67,7 +68,7 @@ EVERYWHERE: Final = (
         footer=False),
     Action(id="app.quit", keys=("q",), label="Quit", help="Leave the app. The daemon goes on."),
 )
-LISTS: Final = ("agents", "services", "members", "sessions")
+LISTS: Final = ("agents", "services", "members", "audit", "sessions")
 SCREENS: Final[tuple[Action, ...]] = (
     Action(id="list.filter", keys=("slash",), label="Filter",
         help="Show only rows that hold these words; esc clears.",
@@ -241,6 +242,36 @@ SCREENS: Final[tuple[Action, ...]] = (
         twin="member remove {agent} {member}",
         needs=_A_MEMBER,
         asks="Remove {member} from {agent}. The key ends at once, credentials are destroyed."),
+
+    Action(id="audit.show", keys=("enter",), label="Why",
+        help="Who, what, the statements that decided in the text of their version, the outcome.",
+        where=("audit",), permission="read", endpoint="audit.show", twin="audit show {ref}",
+        needs=_AN_ENTRY),
+    Action(id="audit.follow", keys=("f",), label="Follow",
+        help="Back to the newest entry, and on with what comes.",
+        where=("audit",), permission="read", endpoint="audit.list",
+        twin="audit tail agent:{agent}"),
+    Action(id="audit.policy", keys=("p",), label="Policy",
+        help="The deciding policy in the text of that very version.",
+        where=("audit",), permission="read", endpoint="policy.version",
+        twin="policy show {agent} {policy} --version {version}",
+        needs=both(_AN_ENTRY, chosen("policy", "No policy decided this entry."))),
+    Action(id="audit.session", keys=("o",), label="Session",
+        help="The tool session that the call belongs to.",
+        where=("audit",), permission="read", endpoint="session.show",
+        twin="session show {agent} {session}",
+        needs=both(_AN_ENTRY, chosen("session", "This entry belongs to no tool session."))),
+    Action(id="audit.export", keys=("e",), label="Export",
+        help="Write what the filter shows to a file, as chained JSON lines or CSV.",
+        where=("audit",), permission="read", endpoint="audit.export",
+        twin="audit export --format jsonl agent:{agent}"),
+    Action(id="audit.reveal", keys=("V",), label="Reveal", danger=1, wants_reason=True,
+        help="Show the recorded arguments; the audit keeps the reason.",
+        where=("audit",), permission="write", endpoint="audit.reveal",
+        twin="audit reveal {ref} --reason REASON",
+        needs=both(_AN_ENTRY, chosen("sealed", "The arguments of this entry are not kept.")),
+        asks="Show the arguments of {ref}, {tool}, as the client sent them. The audit keeps "
+            "that you read them, and why."),
 
     Action(id="session.show", keys=("enter",), label="Details",
         help="What the session used, and which policies decided.",

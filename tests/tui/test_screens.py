@@ -17,7 +17,7 @@ from wicketd.api import endpoints
 from wicketd.api.types import agents, invites, members, sessions
 from wicketd.api.types.listing import Empty
 
-SCREENS = {"dashboard": 1, "agents": 2, "services": 3, "members": 5, "sessions": 7, "status": 8}
+SCREENS = {"dashboard": 1, "agents": 2, "services": 3, "members": 5, "audit": 6, "sessions": 7, "status": 8}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ async def test_a_screen_loads_and_names_itself(daemon: RunningDaemon, screen: st
 async def test_every_text_can_be_read_in_every_theme(daemon: RunningDaemon, theme: str) -> None:
     async with terminal(daemon.socket, screen=2, theme=theme, size=(120, 36)) as person:
         await person.until("✗ disabled", "online")
-        for key in ("5", "8", "1", "2"):
+        for key in ("5", "6", "8", "1", "2"):
             await person.press(key)
             await person.until_true(
                 lambda _: (
@@ -74,7 +74,7 @@ async def test_every_text_can_be_read_in_every_theme(daemon: RunningDaemon, them
             assert [run for run in faint if not set(run.text) <= set("─│╭╮╰╯▁█▂▃▄▅▆▇ ")] == []
 
 
-@pytest.mark.parametrize("screen", [1, 2, 3, 5, 7, 8])
+@pytest.mark.parametrize("screen", [1, 2, 3, 5, 6, 7, 8])
 async def test_a_reader_changes_nothing_and_is_told_why(daemon: RunningDaemon, screen: int) -> None:
     async with terminal(daemon.socket, screen=screen, agent="deploy", read_only=True) as person:
         await person.until("READ-ONLY")

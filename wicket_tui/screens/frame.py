@@ -168,6 +168,10 @@ class FrameScreen(Screen[None], Generic[D]):
         """The command that shows what the screen shows, with `{names}` of what is chosen."""
         return ""
 
+    def step_back(self) -> bool:
+        """One step back inside the screen, such as clearing its filter; whether there was one."""
+        return False
+
     @property
     def is_built(self) -> bool:
         """Whether its widgets are there: not before the first paint, not while the app ends."""

@@ -26,6 +26,8 @@ class ListScreen(FrameScreen[list[T]], Generic[T]):
 
     COLUMNS: ClassVar[tuple[Column, ...]]
     EMPTY: ClassVar[tuple[str, str]]
+    sought: str | None = None
+    """The key of a row that another screen wants to be chosen."""
 
     @override
     def body(self) -> Iterable[Widget]:
@@ -67,6 +69,9 @@ class ListScreen(FrameScreen[list[T]], Generic[T]):
         kept = [row for row in rows if _holds(row, words)]
         table = self.query_one(Rows)
         table.fill(kept)
+        if self.sought is not None:
+            table.choose(self.sought)
+            self.sought = None
         hidden = f" · {len(kept)} match" if words else ""
         self.query_one("#list").border_title = Content(
             f"{self.NAME.capitalize()} {self.summary(data)}{hidden}"
@@ -109,8 +114,8 @@ class ListScreen(FrameScreen[list[T]], Generic[T]):
     def _keep_filter(self) -> None:
         self.query_one(Rows).focus()
 
+    @override
     def step_back(self) -> bool:
-        """Clears the filter if there is one; whether it did."""
         bar = self.query_one("#filter", Input)
         if not bar.display:
             return False
