@@ -17,7 +17,15 @@ from wicketd.api import endpoints
 from wicketd.api.types import agents, invites, members, sessions
 from wicketd.api.types.listing import Empty
 
-SCREENS = {"dashboard": 1, "agents": 2, "services": 3, "members": 5, "audit": 6, "sessions": 7, "status": 8}
+SCREENS = {
+    "dashboard": 1,
+    "agents": 2,
+    "services": 3,
+    "members": 5,
+    "audit": 6,
+    "sessions": 7,
+    "status": 8,
+}
 
 
 @pytest.fixture(scope="module")
