@@ -31,7 +31,9 @@ from wicketd.proxy.errors import RequestErrors
 from wicketd.proxy.front import Desk as FrontDesk
 from wicketd.proxy.gate import Gate
 from wicketd.proxy.hub import Hub
+from wicketd.proxy.listening import Listening
 from wicketd.proxy.member_lists import MemberLists, UpstreamTools
+from wicketd.proxy.news import News, Sources
 from wicketd.proxy.ports import Ports
 from wicketd.proxy.responder import Handle, Surroundings
 from wicketd.proxy.transport import McpApp, Rules
@@ -119,7 +121,8 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
         base.kept.desk, base.sets, base.files, base.kept.upstreams, base.kept.connections,
         ServiceSettings(config.mcp.tool_name_max, config.url),
     )  # fmt: skip
-    lists = _lists(base, services)
+    listings = _listings(base, services)
+    lists = MemberLists(listings, connect_page(config.url), name_max=config.mcp.tool_name_max)
     recording = Recording(config.audit.arguments, config.audit.arguments_days)
     is_strict = config.policy.unnamed_arguments == "strict"
     calls = Calls(
@@ -133,7 +136,14 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
     sources = StatusSources(base.kept.snapshots, base.wal, ring, Metrics(), settings)
     status = Status(db, system.clock, sources)
     people = _people(base)
-    front, hub = _front(base, lists)
+    gate = Gate(calls)
+    news = _news(base, lists, listings, gate)
+    front = FrontDesk(
+        lists,
+        sessions=base.legacy,
+        listening=Listening(base.presences, news.hub, news.subscriptions, news.channels),
+        request_errors=RequestErrors(config.mcp.request_errors),
+    )
     uses = _uses(base, people, services, audit, status, is_strict=is_strict)
     life = Upkeep(
         base.kept,
@@ -141,7 +151,7 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
         audit,
         _sweeps(base, people.enter, audit),
         system.spawn,
-        hub.changed,
+        news.changed,
     )
     admission = Admission(system.daemon_uid, config.admin.write_group, config.admin.read_group)
 
@@ -152,7 +162,7 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
         )  # fmt: skip
 
     return Daemon(
-        mcp=_mcp(base, rules, people, status, _bound(_ports(base, calls, lists), front)),
+        mcp=_mcp(base, rules, people, status, _bound(_ports(base, gate, lists), front)),
         admin=admin(read_only=False),
         admin_read_only=admin(read_only=True),
         db=db,
@@ -285,7 +295,7 @@ def _audit_log(base: Foundation) -> AuditLog:
     return AuditLog(base.kept.desk, notary, {"jsonl": Jsonl(), "csv": Csv()})
 
 
-def _lists(base: Foundation, services: Services) -> MemberLists:
+def _listings(base: Foundation, services: Services) -> Listings:
     def late(agent_id: AgentId, service: str) -> None:
         base.kept.desk.events.publish(Topic.SERVICES, {"listed": service}, agent_id)
 
@@ -295,34 +305,28 @@ def _lists(base: Foundation, services: Services) -> MemberLists:
         observe=services.observe,
         late=late,
     )
-    listings = Listings(base.kept.snapshots, reach, base.system.clock, base.system.spawn)
-    return MemberLists(
-        listings, connect_page(base.config.url), name_max=base.config.mcp.tool_name_max
-    )
+    return Listings(base.kept.snapshots, reach, base.system.clock, base.system.spawn)
 
 
-def _front(base: Foundation, lists: MemberLists) -> tuple[FrontDesk, Hub]:
+def _news(base: Foundation, lists: MemberLists, listings: Listings, gate: Gate) -> News:
+    system = base.system
     hub = Hub(
         lists.digest,
         timers=asyncio.get_running_loop(),
-        spawn=base.system.spawn,
-        clock=base.system.clock,
-        random=base.system.random,
+        spawn=system.spawn,
+        clock=system.clock,
+        random=system.random,
     )
-    front = FrontDesk(
-        lists,
-        sessions=base.legacy,
-        hub=hub,
-        presences=base.presences,
-        request_errors=RequestErrors(base.config.mcp.request_errors),
-    )
-    return front, hub
+    kept = base.kept
+    unlocker = kept.connections.unlocker
+    sources = Sources(kept.upstreams, unlocker, listings, kept.snapshots, hub)
+    return News(sources, gate.decide, spawn=system.spawn, clock=system.clock, random=system.random)
 
 
-def _ports(base: Foundation, calls: Calls, lists: MemberLists) -> Ports:
+def _ports(base: Foundation, gate: Gate, lists: MemberLists) -> Ports:
     return Ports(
         callers=base.kept.callers,
-        gate=Gate(calls),
+        gate=gate,
         snapshots=base.kept.snapshots,
         connections=base.kept.connections,
         upstreams=base.kept.upstreams,

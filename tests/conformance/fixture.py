@@ -16,7 +16,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http import EventMessage, EventStore
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
-from mcp.shared.subscriptions import PromptsListChanged, ToolsListChanged
+from mcp.shared.subscriptions import PromptsListChanged, ResourceUpdated, ToolsListChanged
 from mcp_types import (
     CallToolResult,
     CompleteResult,
@@ -153,6 +153,11 @@ class Fixture:
         return await tool(visit)
 
     async def _toggle(self, context: Any, what: str) -> None:
+        if what in _RESOURCES:
+            await self.bus.publish(ResourceUpdated(uri=what))
+            if context.protocol_version < "2026":
+                await context.session.send_resource_updated(what)
+            return
         self.extras ^= {what}
         if what == "tools":
             await self.bus.publish(ToolsListChanged())

@@ -48,7 +48,7 @@ class Visit:
     answers: dict[str, Any] | None
     state: str | None
     toggle: Callable[[str], Awaitable[None]]
-    """Adds the extra entry of a list, or takes it away: `tools` or `prompts`."""
+    """Adds the extra entry of `tools` or `prompts`, or takes it away; a URI: tells of it."""
 
     @property
     def is_modern(self) -> bool:
@@ -312,6 +312,12 @@ async def toggle_tools(visit: Visit) -> Result:
     return text("The list of tools has changed.")
 
 
+async def touch_resource(visit: Visit) -> Result:
+    """Says that the watched resource has changed."""
+    await visit.toggle("test://watched-resource")
+    return text("The resource has changed.")
+
+
 async def toggle_prompts(visit: Visit) -> Result:
     """Changes the list of prompts."""
     await visit.toggle("prompts")
@@ -416,6 +422,7 @@ TOOLS: Final[dict[str, Tool]] = {
     "test_reconnection": reconnection,
     "test_trigger_tool_change": toggle_tools,
     "test_trigger_prompt_change": toggle_prompts,
+    "test_touch_resource": touch_resource,
     "test_input_required_result_elicitation": input_elicitation,
     "test_input_required_result_sampling": input_sampling,
     "test_input_required_result_list_roots": input_roots,

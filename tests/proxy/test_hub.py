@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from tests.support.fronts import CountingRandom, FakeClock, Tasks, make_caller
 from wicketd.domain.calls import Caller
+from wicketd.domain.catalogue import Listing
 from wicketd.domain.ids import AgentId, MemberId
 from wicketd.proxy.hub import EVERY_S, Hub
 
@@ -37,9 +39,10 @@ class House:
             self.view, timers=self, spawn=self.tasks, clock=self.clock, random=CountingRandom()
         )
 
-    async def view(self, caller: Caller) -> str:
+    async def view(self, caller: Caller, listing: Listing) -> str:
         self.views += 1
-        return self.digests.get(caller.member.id, "same")
+        kept = self.digests.get(listing.value, "same")
+        return self.digests.get(caller.member.id, kept)
 
     def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
         timer = Timer(self.clock.monotonic_s() + delay, callback)
@@ -47,7 +50,7 @@ class House:
         return timer
 
     def join(self, caller: Caller) -> None:
-        self.hub.join(caller, lambda: self.told.append(caller.member.id))
+        self.hub.join(caller, Listing.TOOLS, lambda: self.told.append(caller.member.id))
 
     async def pass_s(self, seconds: float) -> None:
         """Moves time in steps and runs what falls due."""
@@ -111,7 +114,7 @@ async def test_at_most_one_notification_in_five_seconds_and_the_last_change_coun
 
 async def test_what_changed_between_the_last_list_and_the_stream_is_told() -> None:
     house = House()
-    house.hub.saw(MemberId("member-ana"), "old")
+    house.hub.saw(MemberId("member-ana"), Listing.TOOLS, "old")
     house.join(ANA)
     await house.pass_s(1)
     assert house.told == ["member-ana"]
@@ -121,14 +124,14 @@ async def test_what_the_member_has_seen_is_not_told_again() -> None:
     house = await joined()
     house.digests["member-ana"] = "new"
     house.hub.changed()
-    house.hub.saw(MemberId("member-ana"), "new")
+    house.hub.saw(MemberId("member-ana"), Listing.TOOLS, "new")
     await house.pass_s(1)
     assert house.told == []
 
 
 async def test_a_stream_that_left_is_told_nothing() -> None:
     house = House()
-    stream = house.hub.join(ANA, lambda: house.told.append("ana"))
+    stream = house.hub.join(ANA, Listing.TOOLS, lambda: house.told.append("ana"))
     await house.pass_s(1)
     house.digests["member-ana"] = "new"
     house.hub.changed()
@@ -148,3 +151,14 @@ async def test_an_event_for_many_streams_is_spread_over_two_seconds() -> None:
     assert len(times) == 200
     assert max(times) <= 2.1
     assert max(times) - min(times) > 1
+
+
+async def test_each_list_is_announced_by_itself() -> None:
+    house = await joined()
+    for listing in (Listing.PROMPTS, Listing.RESOURCES):
+        house.hub.join(ANA, listing, partial(house.told.append, listing.value))
+    await house.pass_s(0.2)
+    house.digests = {"prompts": "new", "resources": "new"}
+    house.hub.changed(listing=Listing.PROMPTS)
+    await house.pass_s(0.2)
+    assert house.told == ["prompts"]

@@ -12,7 +12,7 @@ from wicketd.proxy.eras import ServicePlace
 from wicketd.proxy.lanes import VARIANTS_MAX, Job, Lane, Lanes, Route, Seats
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.upstream import UpstreamMachine
-from wicketd.proxy.upstream_events import Cancelled, SendWanted, Session, Settle
+from wicketd.proxy.upstream_events import Session, Settle
 
 ANSWER = Answer({}, None, 200, 0, 0)
 
@@ -93,14 +93,14 @@ def test_what_is_declared_divides_a_members_lanes_but_not_its_seats() -> None:
     assert lanes.of(PLACE, BOB, FORM) is not forms
 
 
-def test_the_longest_idle_variant_makes_room_and_a_busy_one_does_not() -> None:
+async def test_the_longest_idle_variant_makes_room_and_a_busy_one_does_not() -> None:
     lanes = Lanes(SystemClock())
     variants: list[JsonObject] = [{"sampling": {str(n): {}}} for n in range(VARIANTS_MAX)]
     made = [lanes.of(PLACE, ANA, variant) for variant in variants]
     for lane in made:
-        lane.machine.handle(SendWanted(0.0, 1, 30, 300))
+        lane.jobs[1] = await made_job()
     assert lanes.of(PLACE, ANA, FORM) is lanes.of(PLACE, ANA, {})
-    made[2].machine.handle(Cancelled(0.0, 1))
+    del made[2].jobs[1]
     assert lanes.of(PLACE, ANA, FORM).declared == FORM
     assert lanes.of(PLACE, ANA, variants[3]) is made[3]
 

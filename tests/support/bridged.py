@@ -1,6 +1,7 @@
 """A daemon in front of the fixture in each era, open and shy, and SDK clients that answer it."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Final
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPDeprecationWarning
 from mcp_types import (
     CreateMessageResult,
     ElicitResult,
@@ -128,6 +130,22 @@ async def sdk_client(gate: Bridged, mode: str, person: Person | None) -> AsyncIt
         transport = streamable_http_client(gate.daemon.url, http_client=http)
         async with Client(transport, mode=mode, **answers) as client:
             yield client
+
+
+async def subscribe(client: Client, uri: str) -> None:
+    """The legacy way, of which the SDK warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MCPDeprecationWarning)
+        asking = client.session.subscribe_resource(uri)
+    await asking
+
+
+async def unsubscribe(client: Client, uri: str) -> None:
+    """Takes it back."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MCPDeprecationWarning)
+        asking = client.session.unsubscribe_resource(uri)
+    await asking
 
 
 def text_of(result: Any) -> str:

@@ -21,7 +21,7 @@ from wicketd.domain.calls import (
     RefusalKind,
     Reply,
 )
-from wicketd.domain.catalogue import Listing
+from wicketd.domain.catalogue import Connector, Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.ids import AgentId, KeyId, MemberId, PolicyRevision, Revision
 from wicketd.domain.json import JsonObject
@@ -30,13 +30,16 @@ from wicketd.domain.policies import Decision, Reason
 from wicketd.domain.ports import Front
 from wicketd.net.hosts import Hosts
 from wicketd.proxy.calls import handle_call
+from wicketd.proxy.channels import Channels
 from wicketd.proxy.door import Deadlines, Door
 from wicketd.proxy.front import Desk
 from wicketd.proxy.hub import Hub
+from wicketd.proxy.listening import Listening
 from wicketd.proxy.lists import ListView, digest
 from wicketd.proxy.presence import Presences
 from wicketd.proxy.responder import Surroundings
 from wicketd.proxy.session_table import SessionTable
+from wicketd.proxy.subscriptions import Subscriptions
 from wicketd.proxy.transport import McpApp, Rest, Rules
 from wicketd.server import Listener, Notifier, bind_tcp, serve
 from wicketd.vault.secret import Secret
@@ -237,7 +240,7 @@ class ScriptedLists:
     async def list_others(self, caller: Caller, listing: Listing) -> ListView:
         return ListView([], [])
 
-    async def digest(self, caller: Caller) -> str:
+    async def digest(self, caller: Caller, listing: Listing) -> str:
         """What the hub compares."""
         return digest(self.view)
 
@@ -273,7 +276,15 @@ def make_desk(lists: ScriptedLists, clock: FakeClock, tasks: Tasks) -> tuple[Des
     )
     presences = Presences()
     sessions = SessionTable(clock, CountingRandom())
-    return Desk(lists, sessions=sessions, hub=hub, presences=presences), hub, presences
+    allowed = Subscriptions(lambda _: _allow(), clock, lambda _: None)
+    channels = Channels(_silent, lambda _: (), spawn=tasks, clock=clock, random=CountingRandom())
+    listening = Listening(presences, hub, allowed, channels)
+    return Desk(lists, sessions=sessions, listening=listening), hub, presences
+
+
+async def _silent(caller: Caller, connector: Connector) -> bool:
+    """No upstream has news."""
+    return False
 
 
 async def always_good() -> bool:

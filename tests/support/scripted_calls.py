@@ -237,6 +237,9 @@ class Ports:
         self._note("enter", caller)
         return self._script.enters
 
+    def subscribed(self, asked: Asked, call: Call) -> None:
+        self._note("subscribed", call)
+
     async def answer(self, asked: Asked) -> Reply | Refusal:
         is_good = await self._waited("answer", asked)
         return Reply(202) if is_good else Refusal(RefusalKind.METHOD)

@@ -41,6 +41,7 @@ from wicketd.proxy import (
 )
 from wicketd.proxy.errors import RequestErrors, relayed, render
 from wicketd.proxy.methods import PolicyAction
+from wicketd.proxy.outcomes import outcome_of
 from wicketd.proxy.routed import Routed, as_object
 
 WAIT_S: Final = 1.0
@@ -77,6 +78,9 @@ class Others(Protocol):
     async def answer(self, asked: "Asked") -> Reply | Refusal:
         """Answers handshakes, lists, `ping`, notifications, streams."""
 
+    def subscribed(self, asked: "Asked", call: Call) -> None:
+        """A legacy session hears of a resource from now on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -86,6 +90,8 @@ class Asked:
     caller: Caller
     routed: Routed
     standing: Standing
+    granted: tuple[Call, ...] = ()
+    """What a modern listener may hear of: one decided request for each URI."""
 
 
 async def handle_call(
@@ -110,31 +116,66 @@ async def handle_call(
         if routed.pending is not None:
             return _answered(routed.pending, routed, others)
         asked = Asked(request, caller, routed, standing)
+        if _is_listen(routed):
+            return _answered(await _listened(asked, ports, others), routed, others)
         if not _is_decided(routed):
             return _answered(await others.answer(asked), routed, others)
-        return _answered(await _decided(asked, ports, front), routed, others)
+        return _answered(await _decided(asked, ports, others, front), routed, others)
 
 
-async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refusal:
+async def _listened(asked: Asked, ports: CallPorts, others: Others) -> Reply | Refusal:
+    """Each URI is decided and recorded by itself; what is denied is left out of the answer."""
+    limited = await ports.take_token(asked.caller)
+    if limited is not None:
+        return limited
+    uris = as_object(asked.routed.params.get("notifications")).get("resourceSubscriptions")
+    granted: list[Call] = []
+    for uri in uris if isinstance(uris, list) else ():
+        split = names.split_uri(str(uri))
+        call = _call(asked, ports, split) if split is not None else None
+        if call is None:
+            continue
+        stored = await _admitted(call, ports)
+        if isinstance(stored, Refusal):
+            if stored.kind is RefusalKind.AUDIT_REFUSED:
+                return stored
+            continue
+        withheld = await ports.store_outcome(stored, Outcome(OutcomeStatus.OK))
+        if withheld is not None:
+            return withheld
+        granted.append(stored)
+    return await others.answer(replace(asked, granted=tuple(granted)))
+
+
+async def _decided(asked: Asked, ports: CallPorts, others: Others, front: Front) -> Reply | Refusal:
     """Steps 7 to 17 of product spec 5, one line of thought each."""
     limited = await ports.take_token(asked.caller)
     if limited is not None:
         return limited
-    call = _call(asked, ports)
-    if isinstance(call, Refusal):
-        return await ports.refuse(asked.caller, call, None, asked.routed.name or None)
-    call = _continued(call, asked.routed.request_state, ports)
+    split = _split(asked.routed)
+    if isinstance(split, Refusal):
+        return await ports.refuse(asked.caller, split, None, asked.routed.name or None)
+    call = _continued(_call(asked, ports, split), asked.routed.request_state, ports)
     if isinstance(call, Refusal):
         return call
     unequal = _unequal_headers(call, ports)
     if unequal is not None:
         return unequal
+    return await _rounds(call, asked, ports, others, front)
+
+
+async def _rounds(
+    call: Call, asked: Asked, ports: CallPorts, others: Others, front: Front
+) -> Reply | Refusal:
+    """One round; more where a modern upstream asks and the client is a legacy one."""
     began_ms = call.at_ms
     while True:
         ended = await _round(call, ports, front)
         if isinstance(ended, Refusal):
             return ended
         answer, stored = ended
+        if stored.method == "resources/subscribe" and answer.result is not None:
+            others.subscribed(asked, stored)
         if stored.era is Era.MODERN or not relaying.is_input_required(answer.result):
             return _reply(answer, stored, ports)
         following = await _next_round(stored, answer.result or {}, ports, front)
@@ -147,20 +188,25 @@ async def _decided(asked: Asked, ports: CallPorts, front: Front) -> Reply | Refu
 
 async def _round(call: Call, ports: CallPorts, front: Front) -> tuple[Answer, Call] | Refusal:
     """Decides, records and forwards once; a round of several is a call like any other."""
-    decision = ports.decide(call)
-    if isinstance(decision, Refusal):
-        return await ports.refuse(call.caller, decision, call, None)
-    stored = await ports.store_intent(call, decision)
+    stored = await _admitted(call, ports)
     if isinstance(stored, Refusal):
         return stored
     front.started(stored)
     answer, credential = await _forwarded(stored, ports, front)
-    withheld = await ports.store_outcome(stored, _outcome(stored, answer, credential))
+    withheld = await ports.store_outcome(stored, outcome_of(stored, answer, credential))
     if withheld is not None:
         return withheld
     if isinstance(answer, Failure):
         return replace(answer.refusal, call_id=stored.id)
     return answer, stored
+
+
+async def _admitted(call: Call, ports: CallPorts) -> Call | Refusal:
+    """Decided and durable, or refused and recorded."""
+    decision = ports.decide(call)
+    if isinstance(decision, Refusal):
+        return await ports.refuse(call.caller, decision, call, None)
+    return await ports.store_intent(call, decision)
 
 
 async def _next_round(
@@ -203,7 +249,7 @@ async def _forwarded(
     except Exception:  # noqa: BLE001  # a bug of ours; `send` logs it, the outcome stays unknown
         return Failure(OutcomeStatus.UNKNOWN, Refusal(RefusalKind.INTERNAL)), credential
     except BaseException:
-        await ports.store_outcome(call, _outcome(call, _CANCELLED, credential))
+        await ports.store_outcome(call, outcome_of(call, _CANCELLED, credential))
         raise
 
 
@@ -219,10 +265,7 @@ async def _turned_away(
     return render(await ports.refuse(caller, barred, None, tool), front_id=message.id)
 
 
-def _call(asked: Asked, ports: CallPorts) -> Call | Refusal:
-    split = _split(asked.routed)
-    if isinstance(split, Refusal):
-        return split
+def _call(asked: Asked, ports: CallPorts, split: names.Split) -> Call:
     routed, standing = asked.routed, asked.standing
     assert routed.method is not None  # noqa: S101  # else nothing is decided: `_is_decided`
     assert routed.front_id is not None  # noqa: S101  # only notifications have none: never decided
@@ -286,9 +329,13 @@ def _answered(answer: Reply | Refusal, routed: Routed, others: Others) -> Reply:
 
 
 def _is_decided(routed: Routed) -> bool:
-    """Whether this very request is decided; `subscriptions/listen` decides per URI, elsewhere."""
+    """Whether this very request is decided."""
     method = routed.method
-    return method is not None and method.is_checked and method.name != "subscriptions/listen"
+    return method is not None and method.is_checked
+
+
+def _is_listen(routed: Routed) -> bool:
+    return routed.method is not None and routed.method.name == "subscriptions/listen"
 
 
 def _subject(routed: Routed) -> Subject:
@@ -306,38 +353,6 @@ def _split(routed: Routed) -> names.Split | Refusal:
     if _subject(routed) is Subject.RESOURCE:
         return names.split_uri(name) or Refusal(RefusalKind.RESOURCE, data={"uri": name})
     return names.split(name) or Refusal(RefusalKind.TOOL_NAME)
-
-
-def _outcome(call: Call, answer: Answer | Failure, credential: Credential | None) -> Outcome:
-    connection_id = credential.connection_id if credential is not None else None
-    generation = answer.generation
-    if generation is None and credential is not None:
-        generation = credential.generation
-    if isinstance(answer, Failure):
-        return Outcome(
-            answer.outcome,
-            upstream_status=answer.status,
-            upstream_ms=answer.upstream_ms,
-            bytes_in=call.bytes_in,
-            cap=answer.cap,
-            connection_id=connection_id,
-            generation=generation,
-        )
-    status = OutcomeStatus.OK
-    if answer.result is None:
-        status = OutcomeStatus.UPSTREAM_ERROR
-    elif answer.result.get("isError") is True:
-        status = OutcomeStatus.TOOL_ERROR
-    return Outcome(
-        status,
-        upstream_status=answer.status,
-        upstream_ms=answer.upstream_ms,
-        bytes_in=call.bytes_in,
-        bytes_out=answer.bytes_out,
-        result=answer.result if answer.result is not None else answer.error,
-        connection_id=connection_id,
-        generation=generation,
-    )
 
 
 def _continued(call: Call, state: str | None, ports: CallPorts) -> Call | Refusal:

@@ -7,18 +7,19 @@ Source: protocol spec, section 4.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from wicketd.connectors.catalogue import destination
-from wicketd.domain.calls import Answer, Call, Failure, RefusalKind
+from wicketd.domain.calls import Answer, Call, Caller, Failure, RefusalKind
 from wicketd.domain.catalogue import (
     Connector,
     HttpTransport,
     Listing,
     StdioTransport,
     Tool,
-    UpstreamEra,
 )
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import Malformed, SignInRejected, TimedOut, Unreachable, Upstream
@@ -26,7 +27,8 @@ from wicketd.domain.ids import AgentId, MemberId
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Clock, Front, Spawn
 from wicketd.net.client import Guard, GuardedClient
-from wicketd.proxy import failures, listed, outbound, relaying
+from wicketd.proxy import failures, outbound, relaying
+from wicketd.proxy.conversations import listen_to_all
 from wicketd.proxy.eras import Eras, ServicePlace, VerdictStore
 from wicketd.proxy.errors import METHOD_NOT_FOUND, MISSING_CAPABILITY
 from wicketd.proxy.exchange import Exchanges
@@ -34,7 +36,9 @@ from wicketd.proxy.headers import ParamHeader, declared_params, param_headers
 from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Lanes, Route
 from wicketd.proxy.methods import METHODS
 from wicketd.proxy.outbound import Wanted
+from wicketd.proxy.pages import Pages
 from wicketd.proxy.runner import Runner
+from wicketd.proxy.signals import Signals
 from wicketd.proxy.stdio import Owner, Supervisor
 from wicketd.proxy.upstream_events import EraExpired
 
@@ -42,6 +46,11 @@ LIST_DEADLINE_S: Final = 30.0
 """Late answers are worth waiting for: who shows a list has a shorter deadline of its own."""
 ROUNDS_MAX: Final = 10
 _PARAMS_KEPT: Final = 4096
+_PASSING: Final = frozenset({404, 429})
+"""Refusals of a channel that may be different the next time."""
+_LISTS: Final = MappingProxyType(
+    {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
+)
 
 Recheck: TypeAlias = Callable[[Call, JsonObject], Awaitable[Tool | None]]
 """Gets the definition that the upstream lists now; gives the tool if the decided call may still go
@@ -89,6 +98,8 @@ class UpstreamClient:
         began_s = self._clock.monotonic_s()
         relay = () if _is_shared(connector) else connector.relay
         capabilities = relaying.declared(call.capabilities, relay, call.protocol_version)
+        if call.method == outbound.SUBSCRIBE:
+            capabilities = {}  # into the conversation that has the channel
         caller = call.caller
         try:
             lane = self._lane(caller.agent.id, caller.member.id, connector, capabilities)
@@ -155,9 +166,65 @@ class UpstreamClient:
         route = self._route(connector, lane)
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._pages(lane, route, credential, listing)
+                return await self._pages(lane, route, credential, listing).all()
         except TimeoutError as error:
             raise TimedOut(f"{connector.name} did not answer {listing.method} in time.") from error
+
+    def hear(self, signals: Signals) -> None:
+        """From now on `signals` is told of changed lists and resources."""
+        self._runner.signals = signals
+
+    def is_modern(self, agent_id: AgentId, connector: Connector) -> bool:
+        """Whether the upstream is known to speak the modern era."""
+        place = ServicePlace(agent_id, connector.key, connector.sha256)
+        return self._eras.is_modern(place)
+
+    async def listen(
+        self, caller: Caller, connector: Connector, credential: Credential, uris: frozenset[str]
+    ) -> bool:
+        """Keeps channels for news open until they end; gives whether to open them again.
+
+        `uris`: the resources that they are to tell of.
+        """
+        is_modern = self.is_modern(caller.agent.id, connector)
+        if isinstance(connector.transport, StdioTransport) and not (is_modern and uris):
+            return False  # it says what it has to say while it runs; nothing is started for it
+        plain = self._lane(caller.agent.id, caller.member.id, connector)
+
+        async def listen(lane: Lane) -> bool:
+            wished = uris if lane is plain else frozenset[str]()
+            return await self._listen(lane, connector, credential, wished)
+
+        return await listen_to_all(self._lanes, plain.place, plain.member_id, listen)
+
+    async def _listen(
+        self, lane: Lane, connector: Connector, credential: Credential, uris: frozenset[str]
+    ) -> bool:
+        named: list[Json] = [*sorted(uris)]
+        wished: JsonObject = {**_LISTS, "resourceSubscriptions": named}
+        wanted = Wanted(lane.next_id(), outbound.LISTEN, {"notifications": wished})
+        try:
+            route = self._route(connector, lane)
+        except Upstream:
+            return False
+        job = Job(wanted, route, credential, None, self._clock.monotonic_s(), uris=uris)
+        outcome = await self._runner.run(lane, job)
+        if isinstance(outcome, Answer):
+            return outcome.error is None
+        is_refused = outcome.status is not None and 400 <= outcome.status < 500
+        return not is_refused or outcome.status in _PASSING
+
+    async def release(
+        self, caller: Caller, connector: Connector, credential: Credential, uris: frozenset[str]
+    ) -> None:
+        """Tells a legacy upstream that of its subscriptions only `uris` are wanted still."""
+        lane = self._lane(caller.agent.id, caller.member.id, connector)
+        with suppress(Upstream):
+            route = self._route(connector, lane)
+            for uri in lane.subscribed - uris:
+                wanted = Wanted(lane.next_id(), outbound.UNSUBSCRIBE, {"uri": uri})
+                began_s = self._clock.monotonic_s()
+                await self._runner.run(lane, Job(wanted, route, credential, None, began_s))
 
     def forget(
         self,
@@ -277,31 +344,11 @@ class UpstreamClient:
         job.wanted = replace(job.wanted, param_headers=headers)
         return True
 
-    async def _pages(
-        self, lane: Lane, route: Route, credential: Credential, listing: Listing
-    ) -> list[JsonObject]:
-        items: list[JsonObject] = []
-        cursors: set[str] = set()
-        cursor: str | None = None
-        size_bytes = 0
-        for _ in range(listed.PAGES_MAX):
-            params: JsonObject = {} if cursor is None else {"cursor": cursor}
-            answer = await self._page(lane, route, credential, (listing.method, params))
-            if answer is None and listing is not Listing.TOOLS:
-                return []
-            page = (answer.result or {}).get(listing.value) if answer is not None else None
-            if answer is None or not isinstance(page, list):
-                raise Malformed(f"{route.connector.name} sent no list of {listing.value}.")
-            size_bytes += answer.bytes_out
-            if len(items) + len(page) > listed.ITEMS_MAX or size_bytes > listed.BYTES_MAX:
-                raise Malformed(f"{route.connector.name} lists too much.", cap="list")
-            items += _usable(page, lane.machine.era, listing)
-            following = (answer.result or {}).get("nextCursor")
-            if not isinstance(following, str) or following in cursors:
-                break
-            cursors.add(following)
-            cursor = following
-        return listed.distinct(items, listing.key)
+    def _pages(self, lane: Lane, route: Route, credential: Credential, listing: Listing) -> Pages:
+        async def page(params: JsonObject) -> Answer | None:
+            return await self._page(lane, route, credential, (listing.method, params))
+
+        return Pages(route.connector.name, listing, page, lambda: lane.machine.era)
 
     async def _page(
         self, lane: Lane, route: Route, credential: Credential, asked: tuple[str, JsonObject]
@@ -329,14 +376,6 @@ def _checked(answer: Answer, call: Call, granted: JsonObject) -> Answer | Failur
     if not relaying.may_pass(answer.result, granted):
         return failures.invalid(call.service, status=answer.status)
     return answer if call.round < ROUNDS_MAX else failures.timed_out(call.service, ROUNDS_MAX)
-
-
-def _usable(page: list[Json], era: UpstreamEra | None, listing: Listing) -> list[JsonObject]:
-    if listing is Listing.TOOLS:
-        found = (listed.usable(tool, era or UpstreamEra.LEGACY) for tool in page)
-    else:
-        found = (listed.usable_other(item, listing.key) for item in page)
-    return [item for item in found if item is not None]
 
 
 def _is_shared(connector: Connector) -> bool:

@@ -6,41 +6,26 @@ to 2.8 and 3.3.
 """
 
 import abc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from typing_extensions import override
-
-from wicketd.domain.calls import Caller, Era, FrontRequest, Refusal, RefusalKind, Reply
+from wicketd.domain.calls import Call, Caller, FrontRequest, Refusal, RefusalKind, Reply
 from wicketd.domain.catalogue import Listing
 from wicketd.domain.ids import MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Front
-from wicketd.proxy import jsonrpc, lists, results
+from wicketd.proxy import jsonrpc, lists, names, results
 from wicketd.proxy.calls import Asked, Standing
 from wicketd.proxy.errors import RequestErrors
-from wicketd.proxy.hub import Hub
-from wicketd.proxy.presence import Presences
+from wicketd.proxy.listening import Listening
 from wicketd.proxy.routed import Routed, as_object, label
 from wicketd.proxy.session_table import Client, LegacySession, RunningCall, SessionTable
-from wicketd.proxy.sse import Weight
-from wicketd.proxy.streams import EventStream
 
 DEFAULT_LOG_LEVEL: Final = "info"
 """Of legacy sessions that never set one."""
-SUBSCRIPTION_KEY: Final = "io.modelcontextprotocol/subscriptionId"
-SSE_HEADERS: Final = (
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-)
-_TOOLS_CHANGED: Final = "notifications/tools/list_changed"
-_LIST_FLAGS: Final = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")
-_ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 _CANCELLED: Final = "notifications/cancelled"
-_CHANGED: Final = (Weight.CHANGED, _TOOLS_CHANGED)
 _LISTINGS: Final = MappingProxyType({listing.method: listing for listing in Listing})
 _FAULTS: Final = frozenset({"timeout", "unreachable", "incompatible"})
 _CAPABILITIES_BYTES: Final = 4096
@@ -66,24 +51,6 @@ class Visitor(Front, RunningCall):
         """The request got past its key, its shape and its session."""
 
 
-class OpenStream(AsyncIterator[bytes]):
-    """Chunks with a last act, which also runs for a stream that nobody ever read."""
-
-    def __init__(self, chunks: AsyncIterator[bytes], on_close: Callable[[], None]) -> None:
-        self._chunks = chunks
-        self._on_close: Callable[[], None] | None = on_close
-
-    @override
-    async def __anext__(self) -> bytes:
-        return await anext(self._chunks)
-
-    async def aclose(self) -> None:
-        """Runs the last act, once."""
-        on_close, self._on_close = self._on_close, None
-        if on_close is not None:
-            on_close()
-
-
 @dataclass(frozen=True, slots=True)
 class _Visit:
     """One request that is answered here."""
@@ -92,6 +59,7 @@ class _Visit:
     routed: Routed
     request: FrontRequest
     session: LegacySession | None
+    granted: tuple[Call, ...]
 
 
 class Desk:
@@ -102,22 +70,20 @@ class Desk:
         tools: ListPort,
         *,
         sessions: SessionTable,
-        hub: Hub,
-        presences: Presences,
+        listening: Listening,
         request_errors: RequestErrors = RequestErrors.JSONRPC,
     ) -> None:
         self._tools = tools
         self._sessions = sessions
         self._cursors = lists.Cursors(sessions.random)
-        self._hub = hub
-        self._presences = presences
+        self._listening = listening
         self.request_errors = request_errors
         self._answers: dict[str, Callable[[_Visit], Awaitable[Reply | Refusal]]] = {
             "initialize": self._initialize,
             "server/discover": self._discover,
             "ping": self._nothing,
             "logging/setLevel": self._set_level,
-            "resources/unsubscribe": self._nothing,
+            "resources/unsubscribe": self._unsubscribe,
             "tools/list": self._list_tools,
             "prompts/list": self._list_others,
             "resources/list": self._list_others,
@@ -153,7 +119,8 @@ class Desk:
 
     async def answer(self, asked: Asked) -> Reply | Refusal:
         """Answers what `enter` let in and no decision is needed for."""
-        visit = _Visit(asked.caller, asked.routed, asked.request, self._session(asked))
+        session = self._session(asked)
+        visit = _Visit(asked.caller, asked.routed, asked.request, session, asked.granted)
         if visit.routed.message is None:
             return self._get(visit) if visit.request.method == "GET" else _delete(visit)
         if not isinstance(visit.routed.message, jsonrpc.Request):
@@ -193,14 +160,17 @@ class Desk:
         view = await self._tools.list_tools(visit.caller)
         if not view.tools and any(note["reason"] in _FAULTS for note in view.unavailable):
             return Refusal(RefusalKind.NOTHING_TO_LIST)
-        self._hub.saw(visit.caller.member.id, lists.digest(view))
+        self._listening.hub.saw(visit.caller.member.id, Listing.TOOLS, lists.digest(view))
         return self._page(visit, view, Listing.TOOLS)
 
     async def _list_others(self, visit: _Visit) -> Reply | Refusal:
         method = visit.routed.method
         assert method is not None  # noqa: S101  # its row brought us here
         listing = _LISTINGS[method.name]
-        return self._page(visit, await self._tools.list_others(visit.caller, listing), listing)
+        view = await self._tools.list_others(visit.caller, listing)
+        if listing is Listing.PROMPTS:
+            self._listening.hub.saw(visit.caller.member.id, listing, lists.digest(view))
+        return self._page(visit, view, listing)
 
     def _page(self, visit: _Visit, view: lists.ListView, listing: Listing) -> Reply | Refusal:
         place = (visit.caller.member.id, listing.method, lists.digest(view))
@@ -220,72 +190,33 @@ class Desk:
             return 0
         return self._cursors.redeem(str(cursor), place, self._sessions.clock.now_ms())
 
-    # streams
+    # streams and subscriptions
 
     def _get(self, visit: _Visit) -> Reply | Refusal:
-        """The session's stream for what belongs to no call (L11), or one that was lost (2.6)."""
-        session = visit.session
-        if session is None:
+        if visit.session is None:
             return Refusal(RefusalKind.UNKNOWN_SESSION)
-        last_ids = visit.request.values(b"last-event-id")
-        is_resumed = bool(last_ids)
-        opened = session.resume(last_ids[-1].decode("latin-1")) if is_resumed else None
-        if opened is None and is_resumed:
-            return Refusal(RefusalKind.UNKNOWN_EVENT)
-        stream, chunks = opened or session.new_stream()
-        writer = stream.writer
-        presence = self._presences.enter_stream(visit.caller, lambda: session.ended(stream))
-        if isinstance(presence, Refusal):
-            session.lost(stream, writer) if is_resumed else session.forget(stream)
-            return presence
-        if not is_resumed or session.was_get(stream):
-            session.opened(stream)
-
-        def tell() -> None:
-            stream.put(jsonrpc.encode(jsonrpc.notification(_TOOLS_CHANGED, {})), *_CHANGED)
-
-        place = self._hub.join(visit.caller, tell) if session.stream is stream else None
-
-        def close() -> None:
-            if place is not None:
-                self._hub.leave(place)
-            self._presences.leave(presence)
-            session.lost(stream, writer)
-
-        return Reply(200, b"", SSE_HEADERS, OpenStream(chunks, close))
+        return self._listening.get(visit.caller, visit.session, visit.request)
 
     async def _listen(self, visit: _Visit) -> Reply | Refusal:
-        """A modern stream of changes; the acknowledgement says what it will carry (2.7)."""
-        asked = as_object(visit.routed.params.get("notifications"))
-        honoured: JsonObject = {flag: True for flag in _LIST_FLAGS if asked.get(flag) is True}
-        meta: JsonObject = {SUBSCRIPTION_KEY: visit.routed.front_id}
-        stream = EventStream()
-        chunks = stream.open()
+        return self._listening.listen(visit.caller, visit.routed, visit.granted)
 
-        def end() -> None:
-            result = results.finish({"_meta": meta}, Era.MODERN)
-            stream.put(_result(visit, result).body)
-            stream.end()
+    def subscribed(self, asked: Asked, call: Call) -> None:
+        """A subscription of a legacy session was decided, recorded and accepted upstream."""
+        session = self._session(asked)
+        if session is None:
+            return
+        subscriber = session.subscriber
+        if subscriber is None:
+            subscriber = self._listening.subscriber(session)
+            session.hold(subscriber, lambda: self._listening.subscriptions.drop(subscriber))
+        self._listening.subscriptions.add(subscriber, call)
 
-        presence = self._presences.enter_stream(visit.caller, end)
-        if isinstance(presence, Refusal):
-            return presence
-        note: JsonObject = {"notifications": honoured, "_meta": meta}
-        stream.put(jsonrpc.encode(jsonrpc.notification(_ACKNOWLEDGED, note)))
-
-        def tell() -> None:
-            changed = jsonrpc.notification(_TOOLS_CHANGED, {"_meta": meta})
-            stream.put(jsonrpc.encode(changed), *_CHANGED)
-
-        wants_tools = "toolsListChanged" in honoured
-        place = self._hub.join(visit.caller, tell) if wants_tools else None
-
-        def close() -> None:
-            if place is not None:
-                self._hub.leave(place)
-            self._presences.leave(presence)
-
-        return Reply(200, b"", SSE_HEADERS, OpenStream(chunks, close))
+    async def _unsubscribe(self, visit: _Visit) -> Reply:
+        split = names.split_uri(str(visit.routed.params.get("uri")))
+        session = visit.session
+        if split is not None and session is not None and session.subscriber is not None:
+            self._listening.subscriptions.remove(session.subscriber, split.service, split.name)
+        return await self._nothing(visit)
 
 
 def _delete(visit: _Visit) -> Reply:

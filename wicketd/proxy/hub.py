@@ -1,4 +1,4 @@
-"""Tells open streams that a member's tool list changed, once per change and never in a storm.
+"""Tells open streams that a list of a member changed, once per change and never in a storm.
 
 Counterpart of `proxy.front`, whose streams join here; `app.py` calls `changed` after policy,
 catalogue, service and connection changes. Invariant: a notification goes out only if the member's
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from wicketd.domain.calls import Caller
+from wicketd.domain.catalogue import Listing
 from wicketd.domain.ids import AgentId, MemberId
 from wicketd.domain.ports import Clock, Random, Spawn
 
@@ -37,10 +38,13 @@ class Timers(Protocol):
 
 
 class Subscription:
-    """One stream's place: whose view it shows, and what it was told last."""
+    """One stream's place for one list: whose view it shows, and what it was told last."""
 
-    def __init__(self, caller: Caller, notify: Callable[[], None], digest: str | None) -> None:
+    def __init__(
+        self, caller: Caller, listing: Listing, notify: Callable[[], None], digest: str | None
+    ) -> None:
         self.caller = caller
+        self.listing = listing
         self.notify = notify
         self.digest = digest
         self.told_at_s: float | None = None
@@ -49,11 +53,11 @@ class Subscription:
 
 
 class Hub:
-    """Every subscribed stream. `view`: the digest of a caller's tool list, from cached lists."""
+    """Every subscribed stream. `view`: the digest of a caller's list, from cached lists."""
 
     def __init__(
         self,
-        view: Callable[[Caller], Awaitable[str]],
+        view: Callable[[Caller, Listing], Awaitable[str]],
         *,
         timers: Timers,
         spawn: Spawn,
@@ -66,21 +70,22 @@ class Hub:
         self._clock = clock
         self._random = random
         self._streams: set[Subscription] = set()
-        self._seen: OrderedDict[MemberId, str] = OrderedDict()
+        self._seen: OrderedDict[tuple[MemberId, Listing], str] = OrderedDict()
 
-    def saw(self, member_id: MemberId, digest: str) -> None:
+    def saw(self, member_id: MemberId, listing: Listing, digest: str) -> None:
         """A member was answered with this view; what it already knows is not announced."""
-        self._seen[member_id] = digest
-        self._seen.move_to_end(member_id)
+        self._seen[member_id, listing] = digest
+        self._seen.move_to_end((member_id, listing))
         if len(self._seen) > _SEEN_MEMBERS:
             self._seen.popitem(last=False)
         for stream in self._streams:
-            if stream.caller.member.id == member_id:
+            if (stream.caller.member.id, stream.listing) == (member_id, listing):
                 stream.digest = digest
 
-    def join(self, caller: Caller, notify: Callable[[], None]) -> Subscription:
+    def join(self, caller: Caller, listing: Listing, notify: Callable[[], None]) -> Subscription:
         """Subscribes a stream; `notify` writes one notification and must not raise."""
-        stream = Subscription(caller, notify, self._seen.get(caller.member.id))
+        seen = self._seen.get((caller.member.id, listing))
+        stream = Subscription(caller, listing, notify, seen)
         self._streams.add(stream)
         # looked at once: what changed between the member's last list and now is told
         self._schedule(stream, DEBOUNCE_S)
@@ -93,13 +98,19 @@ class Hub:
             stream.timer.cancel()
             stream.timer = None
 
-    def changed(self, agent_id: AgentId | None = None, member_id: MemberId | None = None) -> None:
-        """Something that lists are made of changed; None: for every agent, for every member."""
+    def changed(
+        self,
+        agent_id: AgentId | None = None,
+        member_id: MemberId | None = None,
+        listing: Listing | None = None,
+    ) -> None:
+        """Something that lists are made of changed; None: for every agent, member, list."""
         touched = [
             stream
             for stream in self._streams
             if agent_id in (None, stream.caller.agent.id)
             and member_id in (None, stream.caller.member.id)
+            and listing in (None, stream.listing)
         ]
         for stream in touched:
             delay_s = DEBOUNCE_S
@@ -120,7 +131,7 @@ class Hub:
     async def _compare(self, stream: Subscription) -> None:
         stream.is_dirty = False
         try:
-            digest = await self._view(stream.caller)
+            digest = await self._view(stream.caller, stream.listing)
         finally:
             stream.timer = None
         if stream not in self._streams:

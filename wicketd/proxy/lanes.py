@@ -20,7 +20,7 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Front, Task
 from wicketd.net.client import Endpoint
 from wicketd.proxy.eras import ServicePlace
-from wicketd.proxy.outbound import Wanted
+from wicketd.proxy.outbound import LISTEN, Wanted
 from wicketd.proxy.params import LOG_LEVELS
 from wicketd.proxy.stdio import Pipe
 from wicketd.proxy.upstream import UpstreamMachine
@@ -86,6 +86,8 @@ class Job:
     credential: Credential
     front: Front | None
     began_s: float
+    uris: frozenset[str] = frozenset()
+    """Of a channel: what it is to tell of."""
     relist: Callable[[], Awaitable[bool]] | None = None
     """Lists the tools again after a header mismatch and says whether the call may go out."""
     timer: asyncio.Timeout | None = None
@@ -114,6 +116,11 @@ class Job:
     def forget_commands(self) -> None:
         """Drops what the job was told before its deadline passed."""
         self._inbox.clear()
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether it waits for news instead of an answer."""
+        return self.wanted.method == LISTEN
 
     def may_reply(self, request_id: object) -> bool:
         """Counts an answer to a request of the server: at most 100 a job, an id once at a time."""
@@ -173,17 +180,40 @@ class Lane:
     last_id: int = 0
     dropped: int = 0
     """Messages that belonged to no job of ours."""
+    subscribed: set[str] = field(default_factory=set)
+    """What the legacy session `subscribed_in` was asked to tell of."""
+    subscribed_in: Session | None = None
     _level: tuple[Session, str] | None = None
+    _second: int = 0
+    _signals: int = 0
+
+    @property
+    def newest(self) -> Job | None:
+        """The newest running call of a client."""
+        return next((job for job in reversed(self.jobs.values()) if job.front is not None), None)
+
+    def may_signal(self, at_s: float) -> bool:
+        """Counts news of changed lists and resources: at most 100 a second."""
+        if int(at_s) != self._second:
+            self._second, self._signals = int(at_s), 0
+        self._signals += 1
+        return self._signals <= RELAYED_PER_S_MAX
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits for anything."""
-        return self.machine.is_idle and not self.jobs
+        """Whether nobody waits for an answer; a channel waits for none."""
+        return all(job.is_channel for job in self.jobs.values())
 
     @property
     def variant(self) -> str:
         """What is declared, as one word to compare."""
         return _variant(self.declared)
+
+    def subscribed_of(self, session: Session) -> set[str]:
+        """The URIs that this session tells of; a new one starts with none."""
+        if self.subscribed_in is not session:
+            self.subscribed_in, self.subscribed = session, set()
+        return self.subscribed
 
     def is_more_verbose(self, session: Session, level: str) -> bool:
         """Whether `level` asks for more than this session was told; from now on it was."""
@@ -227,6 +257,17 @@ class Lanes:
         self._seats: dict[tuple[ServicePlace, MemberId | None], Seats] = {}
         self._service_seats: dict[tuple[AgentId, str], Seats] = {}
         self._swept_s = clock.monotonic_s()
+        self._growth: asyncio.Future[None] | None = None
+
+    def of_member(self, place: ServicePlace, member_id: MemberId | None) -> list[Lane]:
+        """The lanes of a member at a service."""
+        return [lane for key, lane in self._lanes.items() if key[:2] == (place, member_id)]
+
+    def growth(self) -> asyncio.Future[None]:
+        """Is done once there is another lane."""
+        if self._growth is None or self._growth.done():
+            self._growth = asyncio.get_running_loop().create_future()
+        return self._growth
 
     def of(
         self,
@@ -254,6 +295,8 @@ class Lanes:
                 declared,
                 self._seats.setdefault(key[:2], Seats(seats)),
             )
+            if self._growth is not None and not self._growth.done():
+                self._growth.set_result(None)
         return lane
 
     def end(self, is_meant: Callable[[Lane], bool]) -> None:
@@ -264,16 +307,16 @@ class Lanes:
 
     def _has_room(self, place: ServicePlace, member_id: MemberId | None) -> bool:
         """Whether there is one for another variant; the longest idle one makes it."""
-        mine = {key: lane for key, lane in self._lanes.items() if key[:2] == (place, member_id)}
-        variants = [key for key, lane in mine.items() if lane.declared]
-        idle = [key for key in variants if mine[key].is_idle]
+        variants = [lane for lane in self.of_member(place, member_id) if lane.declared]
+        idle = [lane for lane in variants if lane.is_idle]
         if len(variants) >= VARIANTS_MAX and idle:
-            del self._lanes[min(idle, key=lambda key: mine[key].touched_s)]
+            oldest = min(idle, key=lambda lane: lane.touched_s)
+            del self._lanes[place, member_id, oldest.variant]
         return len(variants) < VARIANTS_MAX or bool(idle)
 
     def _sweep(self, now_s: float) -> None:
         self._swept_s = now_s
-        self.end(lambda lane: lane.is_idle and now_s - lane.touched_s > IDLE_S)
+        self.end(lambda lane: not lane.jobs and now_s - lane.touched_s > IDLE_S)
         kept = {key[:2] for key in self._lanes}
         self._seats = {key: seats for key, seats in self._seats.items() if key in kept}
 

@@ -65,9 +65,14 @@ class MemberLists:
         listed = await self._listings.of(caller, partial(self._portal, caller), listing)
         return lists.merge_others(listed.catalogues, listed.shown, listed.unavailable, listing)
 
-    async def digest(self, caller: Caller) -> str:
-        """Changes exactly when the member would see another list."""
-        return lists.digest(await self.list_tools(caller))
+    async def digest(self, caller: Caller, listing: Listing) -> str:
+        """Changes exactly when the member would see another list; resources with templates."""
+        if listing is Listing.TOOLS:
+            return lists.digest(await self.list_tools(caller))
+        seen = lists.digest(await self.list_others(caller, listing))
+        if listing is Listing.RESOURCES:
+            seen += lists.digest(await self.list_others(caller, Listing.TEMPLATES))
+        return seen
 
     def is_shown(self, caller: Caller, service: str, tool: str) -> bool:
         """Whether the tool is in the member's list now."""

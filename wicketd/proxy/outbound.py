@@ -29,6 +29,10 @@ BASE_HEADERS: Final = MappingProxyType(
         "User-Agent": f"wicketd/{__version__}",
     }
 )
+LISTEN: Final = "subscriptions/listen"
+"""The wish for a channel; in the legacy era a GET takes its place."""
+SUBSCRIBE: Final = "resources/subscribe"
+UNSUBSCRIBE: Final = "resources/unsubscribe"
 SESSION_HEADER: Final = "Mcp-Session-Id"
 _META: Final = "io.modelcontextprotocol/"
 _WITHOUT_VERSION_HEADER: Final = "2025-03-26"
@@ -88,6 +92,8 @@ def request(wanted: Wanted, session: Session | None, credential: Mapping[str, st
     """A request: modern if `session` is None. `credential`: its one header, or nothing."""
     if session is None:
         return _modern(wanted, credential)
+    if wanted.method == LISTEN:
+        return _channel(session, credential)
     meta: JsonObject = {"progressToken": wanted.id}
     return Outgoing(
         headers=_legacy_headers(session, credential),
@@ -133,6 +139,15 @@ def resume(
     headers |= {"Accept": "text/event-stream", "Last-Event-ID": event_id}
     may_batch = session.version == _WITHOUT_VERSION_HEADER
     return Outgoing(headers, None, wanted.id, may_batch, "GET")
+
+
+def _channel(session: Session, credential: Mapping[str, str]) -> Outgoing:
+    """The stream on which a legacy upstream says what belongs to no call."""
+    headers = _legacy_headers(session, credential)
+    del headers["Content-Type"]
+    headers["Accept"] = "text/event-stream"
+    may_batch = session.version == _WITHOUT_VERSION_HEADER
+    return Outgoing(headers, None, None, may_batch, "GET")
 
 
 def _modern(wanted: Wanted, credential: Mapping[str, str]) -> Outgoing:

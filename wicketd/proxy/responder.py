@@ -20,7 +20,8 @@ from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Clock, Front, Spawn
 from wicketd.proxy import errors, jsonrpc, relaying
 from wicketd.proxy.asking import INPUT_TIMEOUT_S, Questions
-from wicketd.proxy.front import SSE_HEADERS, Visitor
+from wicketd.proxy.front import Visitor
+from wicketd.proxy.listening import SSE_HEADERS
 from wicketd.proxy.presence import Presence, Presences
 from wicketd.proxy.routed import Routed
 from wicketd.proxy.session_table import LegacySession

@@ -16,7 +16,7 @@ from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.errors import Upstream
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.ports import Clock, Front, Spawn
-from wicketd.proxy import failures, outbound, relaying
+from wicketd.proxy import failures, outbound, relaying, signals
 from wicketd.proxy.answers import event_of
 from wicketd.proxy.eras import Eras, Verdict
 from wicketd.proxy.exchange import Exchanges, Listener
@@ -25,6 +25,7 @@ from wicketd.proxy.inbound import Message
 from wicketd.proxy.lanes import Job, Lane
 from wicketd.proxy.outbound import Outgoing, Wanted
 from wicketd.proxy.upstream_events import (
+    Answered,
     Cancelled,
     CancelUpstream,
     Command,
@@ -51,7 +52,8 @@ from wicketd.proxy.upstream_events import (
 )
 
 _TELL_S: Final = 5
-_LEVEL_BYTES: Final = 64 * 1024
+_ASIDE_BYTES: Final = 64 * 1024
+_LEGACY_ONLY: Final = frozenset({outbound.SUBSCRIBE, outbound.UNSUBSCRIBE})
 
 
 class Runner:
@@ -62,13 +64,23 @@ class Runner:
         self._eras = eras
         self._clock = clock
         self._spawn = spawn
+        self.signals: signals.Signals | None = None
+        """Who is told of changed lists and resources."""
 
     async def run(self, lane: Lane, job: Job) -> Answer | Failure:
         """Runs one job to its end. Cancelling the caller cancels the upstream."""
+        if job.is_channel:  # it stays for hours: a seat is for what ends
+            return await self._seated(lane, job)
         try:
             await lane.take_seats()
         except TimeoutError:
             return failures.unreachable(lane.place.service, cap=failures.QUEUE_CAP)
+        try:
+            return await self._seated(lane, job)
+        finally:
+            lane.give_seats()
+
+    async def _seated(self, lane: Lane, job: Job) -> Answer | Failure:
         lane.jobs[job.wanted.id] = job
         try:
             return await self._within_deadlines(lane, job)
@@ -80,7 +92,6 @@ class Runner:
             for question in job.questions.values():
                 question.cancel()
             lane.touched_s = self._clock.monotonic_s()
-            lane.give_seats()
 
     def feed(self, lane: Lane, event: Event) -> None:
         """Tells the machine and carries out its commands."""
@@ -92,8 +103,10 @@ class Runner:
         key, at_s = job.wanted.id, self._clock.monotonic_s()
         try:
             async with asyncio.timeout(None) as job.timer:
-                wanted = SendWanted(at_s, key, limits.timeout_s, limits.timeout_max_s)
-                self.feed(lane, wanted)
+                times = (float(limits.timeout_s), float(limits.timeout_max_s))
+                if job.is_channel:
+                    times = (math.inf, math.inf)
+                self.feed(lane, SendWanted(at_s, key, *times))
                 return await self._until_settled(lane, job)
         except TimeoutError:
             job.forget_commands()
@@ -146,8 +159,11 @@ class Runner:
         if header is None:
             failure = failures.reconnect(lane.place.service)
             return Failed(self._clock.monotonic_s(), job.wanted.id, How.FINAL, failure)
+        if session is None and job.wanted.method in _LEGACY_ONLY:
+            return _settled(self._clock.monotonic_s(), job)  # its listen stream carries the URI
         if session is not None:
             await self._set_level(lane, job, session)
+            await self._subscribe(lane, job, session)
         return await self._ask(lane, job, session, outbound.request(job.wanted, session, header))
 
     async def _set_level(self, lane: Lane, job: Job, session: Session) -> None:
@@ -155,12 +171,30 @@ class Runner:
         level = job.wanted.log_level
         if level is None or not session.has_logging or not lane.is_more_verbose(session, level):
             return
-        wanted = Wanted(lane.next_id(), "logging/setLevel", {"level": level})
-        outgoing = outbound.request(wanted, session, self._header(job))
-        with suppress(Upstream, TimeoutError):  # logs are no reason to fail a call
+        await self._aside(lane, job, session, ("logging/setLevel", {"level": level}))
+
+    async def _subscribe(self, lane: Lane, job: Job, session: Session) -> None:
+        """What a legacy session has to know before its channel opens, or its subscription ends."""
+        subscribed = lane.subscribed_of(session)
+        uri = job.wanted.params.get("uri")
+        if job.wanted.method == outbound.SUBSCRIBE:
+            subscribed.add(str(uri))
+        elif job.wanted.method == outbound.UNSUBSCRIBE:
+            subscribed.discard(str(uri))
+        elif job.is_channel and session.has_subscriptions:
+            for missing in sorted(job.uris - subscribed):
+                subscribed.add(missing)
+                await self._aside(lane, job, session, (outbound.SUBSCRIBE, {"uri": missing}))
+
+    async def _aside(
+        self, lane: Lane, job: Job, session: Session, said: tuple[str, JsonObject]
+    ) -> None:
+        """A small request of our own on the way; nothing fails if it does."""
+        outgoing = outbound.request(Wanted(lane.next_id(), *said), session, self._header(job))
+        with suppress(Upstream, TimeoutError):
             async with asyncio.timeout(_TELL_S):
                 listener = self._listener(lane, job, session)
-                await self._exchanges.ask(job.route.endpoint, outgoing, listener, _LEVEL_BYTES)
+                await self._exchanges.ask(job.route.endpoint, outgoing, listener, _ASIDE_BYTES)
 
     async def _resume(self, lane: Lane, job: Job, command: Resume) -> Event:
         await asyncio.sleep(command.after_s)
@@ -188,41 +222,49 @@ class Runner:
 
     def _listener(self, lane: Lane, job: Job, session: Session | None) -> Listener:
         def listen(message: Message | None) -> None:
+            # what comes outside of calls belongs to the newest one of the same conversation
+            of = job if not job.is_channel else lane.newest or job
             if message is None or not isinstance(message.method, str):
                 lane.dropped += 1
             elif not message.is_request:
-                self._hear_notification(lane, job, message)
-            elif session is None or not job.may_reply(message.id):
+                self._hear_notification(lane, of, message)
+            elif session is None or not of.may_reply(message.id):
                 lane.dropped += 1
             else:
-                self._hear_request(lane, job, session, message)
+                self._hear_request(lane, of, session, message)
 
         return listen
 
     def _hear_notification(self, lane: Lane, job: Job, message: Message) -> None:
         params = message.params if isinstance(message.params, dict) else {}
-        relay, at_s = job.route.connector.relay, self._clock.monotonic_s()
-        if message.method == "notifications/progress":
-            rest = dict(params)
-            token = rest.pop("progressToken", None)
-            if type(token) is not int or token != job.wanted.id:
-                lane.dropped += 1
-                return
-            self.feed(lane, ProgressArrived(at_s, job.wanted.id))
-            if job.front is not None and "progress" in relay and job.may_relay(at_s):
-                job.front.progress(rest)
-        elif message.method == "notifications/message":
-            if job.front is not None and "logging" in relay and job.may_relay(at_s):
-                job.front.log(_named(lane, params))
-        elif message.method == "notifications/elicitation/complete":
-            if job.front is not None and job.may_relay(at_s):
-                job.front.elicited(params.get("elicitationId"))
-        elif message.method == "notifications/cancelled":
+        method, at_s = str(message.method), self._clock.monotonic_s()
+        if method == "notifications/progress":
+            self._hear_progress(lane, job, dict(params))
+        elif method == "notifications/cancelled":
             question = job.questions.get(str(params.get("requestId")))
             if question is not None:
                 question.cancel()
+        elif signals.is_signal(method):
+            if self.signals is not None and lane.may_signal(at_s):
+                signals.tell(self.signals, lane.place, lane.member_id, (method, params))
+        elif job.front is None or not job.may_relay(at_s):
+            lane.dropped += 1
+        elif method == "notifications/message" and "logging" in job.route.connector.relay:
+            job.front.log(_named(lane, params))
+        elif method == "notifications/elicitation/complete":
+            job.front.elicited(params.get("elicitationId"))
         else:
             lane.dropped += 1
+
+    def _hear_progress(self, lane: Lane, job: Job, params: JsonObject) -> None:
+        token, at_s = params.pop("progressToken", None), self._clock.monotonic_s()
+        if type(token) is not int or token != job.wanted.id:
+            lane.dropped += 1
+            return
+        self.feed(lane, ProgressArrived(at_s, job.wanted.id))
+        is_relayed = "progress" in job.route.connector.relay
+        if job.front is not None and is_relayed and job.may_relay(at_s):
+            job.front.progress(params)
 
     def _hear_request(self, lane: Lane, job: Job, session: Session, message: Message) -> None:
         """A request of a legacy server: what was declared goes to the client, the rest nowhere."""
@@ -259,6 +301,8 @@ class Runner:
             self.feed(lane, QuestionClosed(self._clock.monotonic_s(), key))
 
     def _cancel(self, job: Job, session: Session) -> None:
+        if job.is_channel:
+            return
         params: JsonObject = {"requestId": job.wanted.id, "reason": "The client cancelled."}
         cancelled = outbound.notification(
             "notifications/cancelled", params, session, self._header(job)
@@ -331,3 +375,7 @@ def _named(lane: Lane, params: JsonObject) -> JsonObject:
 def _id(message: Message) -> int | str:
     assert isinstance(message.id, int | str)  # noqa: S101  # `Job.may_reply` held; this narrows
     return message.id
+
+
+def _settled(at_s: float, job: Job) -> Answered:
+    return Answered(at_s, job.wanted.id, Answer({}, None, None, 0, 0))

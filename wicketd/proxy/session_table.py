@@ -6,7 +6,7 @@ only: after a restart clients start anew.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
@@ -17,6 +17,7 @@ from wicketd.domain.ports import Clock, Random
 from wicketd.proxy import session as machine
 from wicketd.proxy.sse import Shelf, split_event_id
 from wicketd.proxy.streams import EventStream
+from wicketd.proxy.subscriptions import Subscriber
 
 log = logging.getLogger(__name__)
 
@@ -82,6 +83,9 @@ class LegacySession:
         self._streams: dict[str, EventStream] = {}
         self._shelf = Shelf()
         self._get_stream: str | None = None
+        self.subscriber: Subscriber | None = None
+        """Who hears of changed resources for it, once it asked to."""
+        self._on_end: Callable[[], None] | None = None
 
     @property
     def stream(self) -> EventStream | None:
@@ -124,6 +128,10 @@ class LegacySession:
     def touched(self) -> None:
         """Anything else came."""
         self.run(machine.Touched(self._now()))
+
+    def hold(self, subscriber: Subscriber, on_end: Callable[[], None]) -> None:
+        """Keeps its subscriptions; `on_end` gives them back when the session is over."""
+        self.subscriber, self._on_end = subscriber, on_end
 
     def close(self) -> None:
         """Ends streams and calls; the id is unknown from now on."""
@@ -207,6 +215,8 @@ class LegacySession:
                 self.timer_at = at_ms
             case machine.Forget():
                 self._table.forget(self)
+                if self._on_end is not None:
+                    self._on_end()
             case machine.EndSse(name):
                 if name in self._streams:
                     self.ended(self._streams[name])

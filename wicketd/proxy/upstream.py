@@ -64,7 +64,7 @@ _OfJob: TypeAlias = (
 
 @dataclass(slots=True)
 class _Job:
-    timeout_s: int
+    timeout_s: float
     limit_at_s: float
     is_waiting: bool = True
     """For the verdict or the session, not for an answer."""
@@ -162,7 +162,7 @@ class UpstreamMachine:
             case Relisted():
                 return self._relisted(event, job)
             case TimerFired():
-                failure = failures.timed_out(self._service, job.timeout_s)
+                failure = failures.timed_out(self._service, int(job.timeout_s))
                 return [*self._cancel(event.job, job), *self._settle(event.job, failure)]
             case Cancelled():
                 del self._jobs[event.job]

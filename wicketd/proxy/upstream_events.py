@@ -35,12 +35,12 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SendWanted:
-    """A request is to go out. Times in seconds of the monotonic clock."""
+    """A request is to go out. Times in seconds of the monotonic clock; infinity: no deadline."""
 
     at_s: float
     job: int
-    timeout_s: int
-    timeout_max_s: int
+    timeout_s: float
+    timeout_max_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from wicketd.domain.calls import Caller, Failure, RefusalKind
 from wicketd.domain.catalogue import Connector, CredentialKind, Listing
 from wicketd.domain.connections import Credential
 from wicketd.domain.errors import SignInRejected, TimedOut, Unreachable, Upstream, WicketError
-from wicketd.domain.ids import AgentId
+from wicketd.domain.ids import AgentId, MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Clock, Spawn
 from wicketd.policy.entities import Kind
@@ -139,6 +139,20 @@ class Listings:
         current = self._snapshots.of(caller.agent.id) or snapshot
         shown = self._shown(caller, current, catalogues, listing)
         return Listed(catalogues, shown, tuple(unavailable), tuple(keys))
+
+    def outdate(
+        self, agent_id: AgentId, member_id: MemberId | None, service: str, listing: Listing
+    ) -> None:
+        """The upstream says that its list changed; None: for all members alike.
+
+        The copies stay as the last good ones.
+        """
+        old_ms = self._clock.now_ms() - FRESH_MS
+        owners = {"", member_id}
+        for (agent, key, _, owner, kind), copy in self._copies.items():
+            is_meant = (agent, key, kind) == (agent_id, service, listing)
+            if is_meant and (member_id is None or owner in owners):
+                copy.at = min(copy.at, old_ms)
 
     def is_shown(self, caller: Caller, service: str, tool: str) -> bool:
         """Whether policy shows one stored tool to the member; no upstream is asked."""

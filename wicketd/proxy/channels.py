@@ -1,0 +1,114 @@
+"""Channels over which upstreams tell of changes: one per (member, service), while somebody listens.
+
+Counterpart of `client`, which opens one, and of `listening`, whose streams keep them wanted.
+Invariant: a channel exists only while its member has an open front stream, and its credential is
+unlocked by the key of such a stream. Source: protocol spec, 2.7.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from wicketd.domain.calls import Caller
+from wicketd.domain.catalogue import Connector
+from wicketd.domain.ids import AgentId, MemberId
+from wicketd.domain.ports import Clock, Random, Spawn, Task
+from wicketd.proxy.subscriptions import Place
+
+BACKOFF_S: Final = 1.0
+BACKOFF_MAX_S: Final = 60.0
+
+Listen: TypeAlias = Callable[[Caller, Connector], Awaitable[bool]]
+"""Keeps a channel open until it ends; gives whether it is worth opening again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Presence:
+    """One open front stream, with the caller whose key unlocks."""
+
+    caller: Caller
+
+
+class Channels:
+    """Every channel. `connectors`: of the services that are enabled for an agent."""
+
+    def __init__(
+        self,
+        listen: Listen,
+        connectors: Callable[[AgentId], Iterable[Connector]],
+        *,
+        spawn: Spawn,
+        clock: Clock,
+        random: Random,
+    ) -> None:
+        self._listen = listen
+        self._connectors = connectors
+        self._spawn = spawn
+        self._clock = clock
+        self._random = random
+        self._present: dict[tuple[AgentId, MemberId], list[Presence]] = {}
+        self._tasks: dict[Place, Task] = {}
+
+    def join(self, caller: Caller) -> Presence:
+        """A stream of the caller's member is open; hand what it gives to `leave`."""
+        presence = Presence(caller)
+        self._present.setdefault(_member(caller), []).append(presence)
+        self._open(caller)
+        return presence
+
+    def leave(self, presence: Presence) -> None:
+        """It is closed; with the last one the member's channels go."""
+        member = _member(presence.caller)
+        present = self._present.get(member, [])
+        if presence in present:
+            present.remove(presence)
+        if not present:
+            self._present.pop(member, None)
+            for place in [place for place in self._tasks if place[:2] == member]:
+                self._tasks.pop(place).cancel()
+
+    def caller_at(self, place: Place) -> Caller | None:
+        """Whose key unlocks at a place now; None: nobody of the member listens."""
+        present = self._present.get(place[:2])
+        return present[-1].caller if present else None
+
+    def changed(self, agent_id: AgentId | None = None) -> None:
+        """Services may have come or gone; None: of any agent."""
+        for (agent, _), present in list(self._present.items()):
+            if agent_id in {None, agent}:
+                self._open(present[-1].caller)
+
+    def reopen(self, place: Place) -> None:
+        """What is wanted at a place has changed, or its member has come back."""
+        task = self._tasks.pop(place, None)
+        if task is not None:
+            task.cancel()
+        present = self._present.get(place[:2])
+        if present:
+            self._open(present[-1].caller)
+
+    def _open(self, caller: Caller) -> None:
+        member = _member(caller)
+        wanted = {connector.key: connector for connector in self._connectors(caller.agent.id)}
+        for place in [place for place in self._tasks if place[:2] == member]:
+            if place[2] not in wanted:
+                self._tasks.pop(place).cancel()
+        for key, connector in wanted.items():
+            if (*member, key) not in self._tasks:
+                keeping = self._keep(member, connector)
+                self._tasks[*member, key] = self._spawn(keeping, name=f"channel {key}")
+
+    async def _keep(self, member: tuple[AgentId, MemberId], connector: Connector) -> None:
+        pause_s = BACKOFF_S
+        while member in self._present:
+            began_s = self._clock.monotonic_s()
+            if not await self._listen(self._present[member][-1].caller, connector):
+                return
+            lasted_s = self._clock.monotonic_s() - began_s
+            pause_s = BACKOFF_S if lasted_s > BACKOFF_MAX_S else min(pause_s * 2, BACKOFF_MAX_S)
+            await asyncio.sleep(pause_s * (0.5 + self._random.bytes(1)[0] / 512))
+
+
+def _member(caller: Caller) -> tuple[AgentId, MemberId]:
+    return caller.agent.id, caller.member.id
