@@ -305,7 +305,7 @@ def test_a_text_that_the_guard_refuses_never_reaches_the_engine() -> None:
     deep = f"permit (principal, action, resource) when {{ {'(' * 2000}true{')' * 2000} }};"
     with pytest.raises(PolicyInvalid):
         world().snapshot(deep)
-    for call in (engine.format_text, engine.facts_of, engine.parse_error):
+    for call in (engine.layout, engine.facts_of, engine.parse_error):
         with pytest.raises(PolicyInvalid):
             call(deep)
 
@@ -336,10 +336,3 @@ def test_a_canonical_uid_reads_back_as_itself(name: str) -> None:
     text = engine.canonical(("Wicket::Member", name))
     path = lexer.paths(f"permit (principal == {text}, action, resource);")[0]
     assert (path.type, path.id) == ("Wicket::Member", name)
-
-
-def test_formatting_keeps_comments_and_meaning() -> None:
-    text = "// why\npermit(principal,action,resource)when{true&&context.session.calls<3};"
-    formatted = engine.format_text(text)
-    assert "// why" in formatted
-    assert engine.format_text(formatted) == formatted

@@ -15,7 +15,7 @@ from wicketd.policy import lexer
 ROOT = Path(__file__).parents[2]
 DRIVER = """
 import sys, threading
-from wicketd.policy import engine, lexer
+from wicketd.policy import engine, formatting, lexer
 import cedarpy
 
 SCHEMA = cedarpy.Schema.from_str(
@@ -29,7 +29,7 @@ def use(text):
     cedarpy.policies_to_json_str(text)
     if not lexer.guard(text):
         engine.facts_of(text)
-        engine.format_text(text)
+        formatting.format_text(text)
     uid = {"type": "U", "id": "u"}
     request = {"principal": uid, "action": {"type": "Action", "id": "a"}, "resource": uid}
     request["context"] = '{"n": 1}'

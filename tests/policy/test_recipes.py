@@ -22,7 +22,7 @@ from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Reason
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import checker, engine, lexer, recipes, vectors
+from wicketd.policy import checker, engine, formatting, lexer, recipes, vectors
 from wicketd.policy.checks import Scope
 from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.recipe_form import Match, Recipe, TargetName
@@ -50,10 +50,10 @@ def written(recipe: Recipe) -> str:
 
 @pytest.mark.parametrize("name", list(published()))
 def test_the_published_recipes_read_as_published(name: str) -> None:
-    text = engine.format_text(written(published()[name]))
+    text = formatting.format_text(written(published()[name]))
 
     assert text == (CASES / f"{name}.cedar").read_text()
-    assert engine.format_text(text) == text
+    assert formatting.format_text(text) == text
     assert checker.check(SCHEMA, text, SCOPE) == []
 
 
@@ -340,7 +340,7 @@ def test_any_form_is_refused_or_decides_like_a_reading_of_it(
     recipe: Recipe, random: Random
 ) -> None:
     try:
-        text = engine.format_text(written(recipe))
+        text = formatting.format_text(written(recipe))
     except Invalid:
         return
     assert lexer.guard(text) == []

@@ -27,7 +27,7 @@ from wicketd.domain.policies import Problem
 from wicketd.domain.ports import Tx
 from wicketd.net.client import GuardedClient
 from wicketd.oauth.client import OAuthHttp
-from wicketd.policy import checker, engine, touches
+from wicketd.policy import checker, engine, formatting, touches
 from wicketd.policy.checks import Scope
 from wicketd.policy.stack import BigStack
 from wicketd.services.agents import Agents
@@ -165,7 +165,7 @@ class InProcessChecker:
 
     async def format(self, text: str) -> str:
         """See `PolicyChild.format`."""
-        return await self._stack.run(lambda: engine.format_text(text))
+        return await self._stack.run(lambda: formatting.format_text(text))
 
 
 class Neighbours:

@@ -23,7 +23,7 @@ import msgspec
 from wicketd.domain.errors import PolicyInvalid, Unhealthy, WicketError
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
-from wicketd.policy import checker, engine, simulate, touches
+from wicketd.policy import checker, engine, formatting, simulate, touches
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import SchemaHandle, Snapshot
 from wicketd.policy.entities import Uid
@@ -299,7 +299,7 @@ class Worker:
         if ask.op == "touches":
             return self._touches(ask)
         if ask.op == "format":
-            return engine.format_text(ask.text)
+            return formatting.format_text(ask.text)
         if ask.op == "simulate":
             setup, snapshots = self._setup(ask.setup)
             call = msgspec.json.decode(ask.call, type=HypotheticalCall)

@@ -214,16 +214,14 @@ def residual(text: str, action: Uid, known: Json, schema: SchemaHandle) -> JsonO
     return None if "policy0" in found.diagnostics.reasons else found.residuals.get("policy0", {})
 
 
-def format_text(text: str) -> str:
-    """The text in the engine's layout (width 80, indent 2), only if nothing but layout changes.
+def layout(text: str) -> str:
+    """A text that parses in the engine's layout: width 80, indent 2.
 
     Raises:
         PolicyInvalid: guard or parser refuse the text.
     """
     _parsed(text)
-    formatted = cedarpy.format_policies(text, 80, 2)
-    is_same = lexer.essence(formatted) == lexer.essence(text)
-    return formatted if is_same and json_form(formatted) == json_form(text) else text
+    return cedarpy.format_policies(text, 80, 2)
 
 
 def canonical(uid: Uid) -> str:
