@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.support.state import FakeClock
-from wicketd import cli
+from wicketd import __version__, cli
 from wicketd.domain import errors
 from wicketd.domain.errors import WicketError
 from wicketd.storage.db import SqliteDatabase
@@ -143,6 +143,11 @@ def test_help_is_data(run: Run) -> None:
     shown = run("--help")
     assert (shown.code, shown.err) == (0, "")
     assert "serve" in shown.out
+
+
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    shown = run("--version")
+    assert (shown.code, shown.out) == (0, f"{__version__}\n")
 
 
 def test_doctor_prints_the_limits_and_findings_with_their_fix(run: Run, tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 import typer
 
+from wicketd import __version__, logs
 from wicketd import config as configuration
-from wicketd import logs
 from wicketd.config import Config
 from wicketd.domain.errors import (
     ConfigInvalid,
@@ -52,7 +52,6 @@ NO_PERMISSION: Final = 77
 
 app = typer.Typer(
     name="wicketd",
-    help="The daemon of Wicket, an authorization proxy for MCP clients.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -71,6 +70,25 @@ KeyringOption = Annotated[
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The configuration file.", show_default=False)
 ]
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001  # Typer hands the value over by position
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def bare(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """The daemon of Wicket, an authorization proxy for MCP clients."""
 
 
 @app.command()
@@ -143,7 +161,7 @@ def doctor(
         house = checks.House(
             settings.state,
             SystemClock(),
-            dict(os.environ),
+            configuration.unit_credentials() | dict(os.environ),
             keyring=Path(settings.keyring.path or settings.state / "server.keyring"),
             audit_key=Path(settings.keyring.audit_key or settings.state / "audit.key"),
             connectors_dir=Path(settings.services.connectors_dir),

@@ -6,6 +6,7 @@ An unknown key, a wrong type or a secret given as an environment value refuses t
 No use case reads this module: `app.py` hands values on.
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -215,6 +216,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """The https URL for which a reverse proxy holds the certificate; None: there is none."""
         is_proxied = self.url.startswith("https:") and self.server.tls_cert is None
         return self.url if is_proxied else None
+
+
+def unit_credentials() -> dict[str, str]:
+    """The variable by which the service manager hands over keys, where this host keeps them.
+
+    For programs beside the daemon, which no service manager started.
+    """
+    directory = SYSTEM_DIRECTORY / "credentials"
+    return {"CREDENTIALS_DIRECTORY": str(directory)} if os.access(directory, os.X_OK) else {}
 
 
 def find(state_dir: Path | None = None) -> Path | None:

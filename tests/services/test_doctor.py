@@ -120,6 +120,15 @@ def test_a_keyring_beside_the_database_is_warned_about(house: House) -> None:
     assert finding.verdict is Verdict.WARN
 
 
+def test_keys_that_the_service_manager_hands_over_do_not_lie_beside_the_database(
+    house: House, tmp_path: Path
+) -> None:
+    handed = {"CREDENTIALS_DIRECTORY": str(tmp_path / "keys")}
+    unused = house.state_dir / "server.keyring"
+    finding = found(replace(house, keyring=unused, environ=handed), "keyring").finding
+    assert finding.verdict is Verdict.OK, finding
+
+
 def test_no_finding_holds_key_material(house: House) -> None:
     assert house.keyring is not None
     secrets = [part for part in house.keyring.read_text().split('"') if len(part) == 43]

@@ -137,13 +137,17 @@ def _server_keyring(house: House) -> Finding:
     except WicketError as error:
         return Finding(Verdict.FAIL, error.message, error.hint or "wicketd keyring init")
     text = f"The keyring has {len(found.roots)} keys, {found.active} is active ({found.source})."
-    if house.keyring is not None and house.keyring.parent == house.state_dir:
+    if house.keyring is not None and _lies_in(house.keyring, house.state_dir):
         return Finding(
             Verdict.WARN,
             f"{text} It lies beside the database: whoever copies both has both.",
             "Move it, name it as `keyring`, and back it up apart from the database.",
         )
     return Finding(Verdict.OK, text)
+
+
+def _lies_in(path: Path, directory: Path) -> bool:
+    return path.parent == directory and path.exists()
 
 
 def _audit_key(house: House) -> Finding:
