@@ -27,6 +27,7 @@ from wicket_tui.headless import (
     session,
     touches,
 )
+from wicket_tui.headless.command import is_typed
 from wicket_tui.headless.exits import Exit
 from wicket_tui.headless.output import note, say
 from wicket_tui.options import Options, ThemeName
@@ -87,6 +88,7 @@ def bare(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Administers a running wicketd over its admin socket; alone, as an app in the terminal."""
     if ctx.invoked_subcommand is not None:
+        _refuse_options_of_the_app(ctx)
         return
     if version:
         say(__version__)
@@ -112,6 +114,14 @@ def bare(  # noqa: PLR0913  # one parameter an option
             low_bandwidth=low_bandwidth,
         )
     )
+
+
+def _refuse_options_of_the_app(ctx: typer.Context) -> None:
+    """Before a command they would mean nothing: a `--read-only` that is ignored would write."""
+    for name in ctx.params.keys() - {"socket", "version"}:
+        if is_typed(ctx, name):
+            note(f"--{name.replace('_', '-')} belongs to the app, which no command may follow.")
+            raise typer.Exit(Exit.USAGE)
 
 
 def main() -> None:

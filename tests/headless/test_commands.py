@@ -287,6 +287,31 @@ def test_without_a_daemon_it_says_how_to_start_one(tmp_path: Path) -> None:
     )
 
 
+def test_the_socket_may_stand_before_the_command_or_behind_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WICKET_SOCKET", str(tmp_path / "environment"))
+    before, behind = str(tmp_path / "before"), str(tmp_path / "behind")
+    for words, meant in (
+        (["status"], "environment"),
+        (["--socket", before, "status"], "before"),
+        (["status", "--socket", behind], "behind"),
+        (["--socket", before, "status", "--socket", behind], "behind"),
+    ):
+        ran = CliRunner().invoke(app, words)
+        assert f"There is no socket at {tmp_path}/{meant}.\n" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "option", [["--read-only"], ["--agent", "home"], ["--theme", "ansi"], ["--screen", "2"]]
+)
+def test_an_option_of_the_app_is_not_ignored_before_a_command(option: list[str]) -> None:
+    ran = CliRunner().invoke(app, [*option, "status"])
+
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert f"{option[0]} belongs to the app" in ran.stderr
+
+
 async def test_a_daemon_that_does_not_answer_times_out(tmp_path: Path) -> None:
     async def forever(_uses: UseCases, _ask: Ask[Any]) -> Any:
         await asyncio.Event().wait()

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -111,8 +111,9 @@ def command(app: typer.Typer, name: str) -> Callable[[Work[P]], Work[P]]:
     """Registers an async function as the command `name`; its docstring is the help."""
 
     def register(work: Work[P]) -> Work[P]:
-        def run(**values: Any) -> None:
+        def run(ctx: typer.Context, **values: Any) -> None:
             common = Common(**{option: values.pop(option) for option in _DEFAULTS})
+            common = replace(common, socket=_socket(ctx, common))
             raise typer.Exit(execute(common, lambda shell: work(shell, **values)))  # type: ignore[call-arg]  # Typer parsed them by this very signature
 
         run.__doc__ = work.__doc__
@@ -125,6 +126,20 @@ def command(app: typer.Typer, name: str) -> Callable[[Work[P]], Work[P]]:
         return work
 
     return register
+
+
+def is_typed(ctx: typer.Context, name: str) -> bool:
+    """Whether an option stands on the command line, and not in the environment."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _socket(ctx: typer.Context, common: Common) -> Path | None:
+    """The socket as given behind the command, else before it, else in the environment."""
+    if is_typed(ctx, "socket"):
+        return common.socket
+    before: Path | None = ctx.find_root().params.get("socket")
+    return before or common.socket
 
 
 def noun(help_text: str) -> typer.Typer:
@@ -191,7 +206,8 @@ def _signature(work: Callable[..., Any]) -> inspect.Signature:
         )
         for name in _DEFAULTS
     ]
-    return inspect.Signature([*(p.replace(kind=p.KEYWORD_ONLY) for p in own), *common])
+    ctx = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+    return inspect.Signature([ctx, *(p.replace(kind=p.KEYWORD_ONLY) for p in own), *common])
 
 
 def _silence_stdout() -> None:
