@@ -4,7 +4,7 @@ PY := .venv/bin/python
 # Many tests wait for a daemon: one worker more than cores keeps the cores busy.
 WORKERS ?= $(shell expr $$(nproc) + 1)
 
-.PHONY: help venv demo test check fmt docs lock bench faults conformance long nightly
+.PHONY: help venv demo test check fmt docs lock bench faults conformance long nightly wheel deb
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,12 @@ fmt: venv ## format and fix what can be fixed
 docs: venv ## write the generated pages of docs/
 	$(PY) tools/docs.py
 
+wheel: venv ## write the wheel that pip and pipx install into dist/
+	$(PY) -m build --wheel --no-isolation --outdir dist
+
+deb: venv ## write the Debian package for this machine's Python and architecture into dist/
+	$(PY) -m tools.deb dist
+
 lock: venv ## write requirements/*.txt with the hashes of all wheels
 	$(PY) tools/lock.py
 
@@ -51,7 +57,7 @@ conformance: venv ## the MCP conformance suite in both revisions, direct against
 	$(PY) -m tests.conformance.run $(ARGS)
 
 long: venv ## the tests that are too long for every run
-	@tools/packages.sh npm browser proxies
+	@tools/packages.sh npm browser proxies debian
 	$(PY) -m pytest -q -m long tests $(ARGS)
 
 nightly: test long faults conformance ## every long suite

@@ -36,6 +36,11 @@ proxies() { # what stands in front of the daemon
     if PATH=$PATH:/usr/sbin debian nginx nginx-light && debian caddy caddy; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
 }
 
+root_directory() { # what makes a bare Debian for the package to be installed on
+    stamp=tests/clients/.debian
+    if [ "$(id -u)" -eq 0 ] && PATH=$PATH:/usr/sbin debian debootstrap debootstrap; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
+}
+
 for want in "$@"; do
     case "$want" in
     systemd) debian systemd-analyze systemd || true ;;
@@ -43,6 +48,7 @@ for want in "$@"; do
     conformance) locked tests/conformance ;;
     browser) browser ;;
     proxies) proxies ;;
+    debian) root_directory ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac
 done
