@@ -28,6 +28,7 @@ from wicket_tui.screens.confirm import ConfirmDialog, Confirmed
 from wicket_tui.screens.dashboard import DashboardScreen
 from wicket_tui.screens.frame import FrameScreen, bindings_of
 from wicket_tui.screens.members import MembersScreen
+from wicket_tui.screens.policies import PoliciesScreen
 from wicket_tui.screens.services import ServicesScreen
 from wicket_tui.screens.sessions import SessionsScreen
 from wicket_tui.screens.status import StatusScreen
@@ -52,6 +53,7 @@ class WicketApp(Everywhere, App[None]):
         "dashboard": DashboardScreen,
         "agents": AgentsScreen,
         "services": ServicesScreen,
+        "policies": PoliciesScreen,
         "members": MembersScreen,
         "audit": AuditScreen,
         "sessions": SessionsScreen,
@@ -96,6 +98,8 @@ class WicketApp(Everywhere, App[None]):
         built = [name for name in SCREENS if name in self.SCREENS]
         wanted = SCREENS[self.options.screen - 1]
         await self.push_screen(wanted if wanted in built else built[0])
+        if wanted not in built:
+            self.go(wanted)
         self.set_interval(1.0, self._tick)
         self.set_interval(1.0 if self.options.low_bandwidth else REFRESH_S, self._apply_changes)
         self.call_after_refresh(self._hold)

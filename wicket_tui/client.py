@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 FIRST_RETRY_S: Final = 0.25
 LAST_RETRY_S: Final = 5.0
+STEADY_S: Final = 5.0
+"""A session that lasted this long was a good one: the next try comes soon."""
 SILENCE_S: Final = 20.0
 """A daemon that neither speaks nor pings (every 15 s) this long hangs."""
 KEPT: Final = 500
@@ -134,15 +136,18 @@ class Session:
     async def run(self) -> None:
         """Keeps the session until it is cancelled."""
         wait_s = FIRST_RETRY_S
+        clock = asyncio.get_running_loop().time
         try:
             while True:
+                began = clock()
                 try:
                     await self._connect()
-                    wait_s = FIRST_RETRY_S
                     await self._follow()
                     problem = Problem("unreachable", "The daemon ended the connection.")
                 except CallFailed as failure:
                     problem = failure.problem
+                # One that is refused at once again and again would flicker four times a second.
+                wait_s = FIRST_RETRY_S if clock() - began > STEADY_S else wait_s
                 self._lose(problem, wait_s)
                 await self._pause(wait_s)
                 wait_s = min(wait_s * 2, LAST_RETRY_S)

@@ -11,8 +11,10 @@ from textual.events import DescendantFocus
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import Worker
 
 from wicket_tui.actions import Action, twin_of
+from wicket_tui.faults import fault_of
 from wicket_tui.keymap import BY_ID
 from wicket_tui.screens.help import HelpDialog
 from wicket_tui.screens.listing import ListScreen
@@ -64,6 +66,12 @@ class Everywhere(App[None]):
     ) -> None:
         """Says something in passing; nothing in it is read as markup."""
         self.notify(safe_message(text), severity=severity, markup=False, timeout=6)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Says a fault of a task of the app; screens and dialogs hand on those of their own."""
+        fault = fault_of(event)
+        if fault is not None:
+            self.toast(f"{fault.message}\n{fault.hint}", severity="error")
 
     def tint(self, name: str) -> Style:
         """The colour of a theme variable for texts in lists."""

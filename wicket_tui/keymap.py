@@ -16,6 +16,7 @@ from wicket_tui.actions import Action, both, chosen, holds
 _AN_AGENT: Final = chosen("agent", "No agent yet: press 2, then n to create one.")
 _A_MEMBER: Final = both(_AN_AGENT, chosen("member", "Choose a member first: j and k move."))
 _A_SERVICE: Final = both(_AN_AGENT, chosen("service", "Choose a service first: j and k move."))
+_A_POLICY: Final = both(_AN_AGENT, chosen("policy", "Choose a policy first: j and k move."))
 _A_SESSION: Final = both(_AN_AGENT, chosen("session", "Choose a session first: j and k move."))
 _AN_ENTRY: Final = chosen("ref", "Choose an entry first: j and k move.")
 _AN_ACCOUNT: Final = both(
@@ -68,7 +69,7 @@ EVERYWHERE: Final = (
         footer=False),
     Action(id="app.quit", keys=("q",), label="Quit", help="Leave the app. The daemon goes on."),
 )
-LISTS: Final = ("agents", "services", "members", "audit", "sessions")
+LISTS: Final = ("agents", "services", "policies", "members", "audit", "sessions")
 SCREENS: Final[tuple[Action, ...]] = (
     Action(id="list.filter", keys=("slash",), label="Filter",
         help="Show only rows that hold these words; esc clears.",
@@ -165,7 +166,9 @@ SCREENS: Final[tuple[Action, ...]] = (
         help="Next tier of the tool: read, write, destructive, then the connector's own.",
         where=("tools",), permission="write", endpoint="service.tier",
         twin="service tier {agent} {service} {tool} {next_tier}",
-        needs=chosen("tool", "Choose a tool first: j and k move.")),
+        danger=1, needs=chosen("tool", "Choose a tool first: j and k move."),
+        asks="{tool} is destructive. {As_what}, every policy that permits that tier permits "
+            "it from the next call on."),
     Action(id="tool.ack", keys=("a",), label="Accept",
         help="Accept the changed definition that you see.",
         where=("tools", "drift"), permission="write", endpoint="service.ack",
@@ -174,6 +177,27 @@ SCREENS: Final[tuple[Action, ...]] = (
         "This tool has no open change.")),
         asks="Accept the new definition of {tool}. Calls of it are allowed by your "
             "policies again."),
+
+    Action(id="policy.revisions", keys=("h",), label="History",
+        help="Every change of the agent's policies: who, when, why.",
+        where=("policies",), permission="read", endpoint="policy.revisions",
+        twin="policy revisions {agent}", needs=_AN_AGENT),
+    Action(id="policy.enabled", keys=("space",), label="On/off", danger=1,
+        help="Turn the policy off, or on again.",
+        where=("policies",), permission="write", endpoint="policy.enabled",
+        twin="policy {switch} {agent} {policy}", needs=_A_POLICY,
+        asks="{Switch} {policy}. {switch_effect}"),
+    Action(id="policy.mode", keys=("m",), label="Mode", danger=1,
+        help="Enforce the policy, or only watch what it would do (shadow).",
+        where=("policies",), permission="write", endpoint="policy.mode",
+        twin="policy mode {agent} {policy} {mode}", needs=_A_POLICY,
+        asks="{policy} goes to {mode}. {mode_effect}"),
+    Action(id="policy.delete", keys=("D",), label="Delete", danger=2, word="{policy}",
+        help="Take the policy out of the set; its versions stay readable.",
+        where=("policies",), permission="write", endpoint="policy.delete",
+        twin="policy delete {agent} {policy}", needs=_A_POLICY,
+        asks="Delete {policy} from {agent}. What only it permitted is denied, what only it "
+            "forbade is permitted."),
 
     Action(id="member.show", keys=("enter",), label="Details",
         help="Key, connections and what this member waits for.",

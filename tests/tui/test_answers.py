@@ -112,6 +112,11 @@ async def test_a_tier_is_overridden_and_given_back_by_its_key(tmp_path: Path) ->
             changed = [(old, new) for old, new in zip(own, found, strict=True) if old != new]
             assert [(old.tier, new.tier) for old, new in changed] == [("write", "destructive")]
             await person.press("space")
+            await person.until("Tier?", "create_note is destructive. With the tier of its")
+            await person.press("enter")
+            await person.until("override", gone=("Tier?",))
+            assert await there.state.services.tools("demo", "notes") == found
+            await person.press("space", "tab", "enter")
             await person.until("Tools of notes", gone=("override",))
             assert await there.state.services.tools("demo", "notes") == own
 

@@ -21,6 +21,7 @@ SCREENS = {
     "dashboard": 1,
     "agents": 2,
     "services": 3,
+    "policies": 4,
     "members": 5,
     "audit": 6,
     "sessions": 7,
@@ -82,7 +83,7 @@ async def test_every_text_can_be_read_in_every_theme(daemon: RunningDaemon, them
             assert [run for run in faint if not set(run.text) <= set("─│╭╮╰╯▁█▂▃▄▅▆▇ ")] == []
 
 
-@pytest.mark.parametrize("screen", [1, 2, 3, 5, 6, 7, 8])
+@pytest.mark.parametrize("screen", [1, 2, 3, 4, 5, 6, 7, 8])
 async def test_a_reader_changes_nothing_and_is_told_why(daemon: RunningDaemon, screen: int) -> None:
     async with terminal(daemon.socket, screen=screen, agent="deploy", read_only=True) as person:
         await person.until("READ-ONLY")

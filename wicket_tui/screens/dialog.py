@@ -7,6 +7,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.worker import Worker
 from typing_extensions import override
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class Dialog(ModalScreen[A | None]):
     def answer(self, value: A | None) -> None:
         """Closes with an answer."""
         _ = self.dismiss(value)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A task that failed is said."""
+        self.wicket.on_worker_state_changed(event)
 
     def action_leave(self) -> None:
         """Closes without an answer."""

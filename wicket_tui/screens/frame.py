@@ -17,10 +17,12 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Static
+from textual.worker import Worker
 from typing_extensions import override
 
 from wicket_tui.actions import Action, Here, refusal
 from wicket_tui.client import CallFailed, Link, Problem, Session
+from wicket_tui.faults import fault_of
 from wicket_tui.keymap import footer_of, of_screen
 from wicket_tui.widgets.banner import Banner, trouble_of
 from wicket_tui.widgets.footer import Offer, Offers
@@ -263,6 +265,14 @@ class FrameScreen(Screen[None], Generic[D]):
         event.stop()
         self.wicket.toast(event.sentence)
         self.reload()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A task that failed is said: a read in the panel, anything else in passing."""
+        fault = fault_of(event)
+        if fault is not None and event.worker.group == "read":
+            self.post_message(self.Failed(fault))
+        elif fault is not None:
+            self.say_failed(fault)
 
     def offer(self) -> None:
         """Renews the footer: what may run now, what is refused."""

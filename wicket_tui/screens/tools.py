@@ -162,7 +162,14 @@ class ToolsDialog(Dialog[str]):
             tool=tool.name,
             tier=next_tier(tool.tier, tool.source),
         )
+        if tool.tier != "destructive":
+            self._turn(request)
+            return
+        # The only step that lowers a tier: what was guarded would be permitted from now on.
+        dialog = ConfirmDialog(BY_ID["tool.tier"], self._values(tool))
+        self.wicket.open(dialog, lambda given: None if given is None else self._turn(request))
 
+    def _turn(self, request: services.TierSet) -> None:
         async def turn() -> None:
             session = self.wicket.session
             ref = services.ServiceRef(agent=self._agent, service=self._service)
@@ -193,11 +200,14 @@ class ToolsDialog(Dialog[str]):
 
     def _values(self, tool: services.Tool) -> dict[str, str]:
         changed = tool.name in self._changes and tool.hash is not None
+        after = next_tier(tool.tier, tool.source)
         return {
             "agent": self._agent,
             "service": self._service,
             "tool": tool.name,
             "new_hash": tool.hash or "" if changed else "",
+            "next_tier": after or "none",
+            "As_what": f"As {after}" if after else "With the tier of its connector again",
         }
 
     def _may(self, name: str, tool: services.Tool) -> bool:

@@ -17,9 +17,28 @@ GLYPHS: Final = {"allow": "✓", "deny": "✗", "pending": "?", "shadow": "~", "
 """Theme variable to the sign that says the same without colour."""
 
 _MEANINGS: Final = {
-    "allow": ("active", "approved", "enabled", "sealed", "ok", "allow", "online", "write", "none"),
+    "allow": (
+        "active",
+        "approved",
+        "enabled",
+        "sealed",
+        "ok",
+        "allow",
+        "online",
+        "write",
+        "none",
+        "enforced",
+    ),
     "deny": ("disabled", "rejected", "removed", "revoked", "degraded", "deny", "broken", "blocked"),
-    "pending": ("pending", "invited", "needs_reconnect", "flagged", "connecting", "unacked"),
+    "pending": (
+        "pending",
+        "invited",
+        "needs_reconnect",
+        "flagged",
+        "connecting",
+        "unacked",
+        "stale",
+    ),
     "shadow": ("shadow",),
 }
 _BY_WORD: Final = {word: state for state, words in _MEANINGS.items() for word in words}
