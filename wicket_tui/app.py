@@ -95,11 +95,7 @@ class WicketApp(Everywhere, App[None]):
     async def on_mount(self) -> None:
         """The first screen is painted before the session begins."""
         self._read_keys()
-        built = [name for name in SCREENS if name in self.SCREENS]
-        wanted = SCREENS[self.options.screen - 1]
-        await self.push_screen(wanted if wanted in built else built[0])
-        if wanted not in built:
-            self.go(wanted)
+        await self.push_screen(SCREENS[self.options.screen - 1])
         self.set_interval(1.0, self._tick)
         self.set_interval(1.0 if self.options.low_bandwidth else REFRESH_S, self._apply_changes)
         self.call_after_refresh(self._hold)

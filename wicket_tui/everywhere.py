@@ -48,10 +48,7 @@ class Everywhere(App[None]):
 
     def go(self, name: str) -> None:
         """Shows one of the eight screens."""
-        if name in self.SCREENS:
-            _ = self.switch_screen(name)
-        else:
-            self._wicket.toast(f"The screen {name} is not part of this release yet.")
+        _ = self.switch_screen(name)
 
     def seek(self, name: str, key: str) -> None:
         """Shows one of the lists with the cursor on the row of this key."""
@@ -197,9 +194,8 @@ class Everywhere(App[None]):
         frame = self._wicket.frame
         if frame is not None and frame.step_back():
             return
-        home = next(name for name in SCREENS if name in self.SCREENS)
-        if frame is not None and home != frame.NAME:
-            self.go(home)
+        if frame is not None and SCREENS[0] != frame.NAME:
+            self.go(SCREENS[0])
 
     def do_app_quit(self) -> None:
         """Leaves."""
