@@ -1,5 +1,6 @@
 """Which tools a member sees (policy spec, section 8)."""
 
+import random
 from dataclasses import replace
 
 import pytest
@@ -7,11 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.policies import World, make_record, world
+from tests.support.random_statements import policies
 from wicketd.domain.agents import Trust
 from wicketd.domain.catalogue import Target
-from wicketd.domain.policies import Reason
+from wicketd.domain.policies import Effect, Reason
 from wicketd.domain.sessions import SessionFacts
 from wicketd.policy import engine, listing, slices
+from wicketd.policy.engine import Slice
 from wicketd.policy.entities import Kind
 
 ALL = frozenset(world().schema.shapes)
@@ -253,3 +256,22 @@ def test_a_slice_decides_as_the_whole_set(texts: list[str], session: SessionFact
         by_slice, by_all = engine.decide(snapshot, request), engine.decide(whole, request)
         assert (by_slice.reason, by_slice.determining) == (by_all.reason, by_all.determining)
     assert slices.text_of(everything) == "\n".join(one.text for one in snapshot.statements)
+
+
+def test_tools_that_read_alike_are_asked_about_once_and_shown_like_each_alone() -> None:
+    where, chance = world(), random.Random(4)  # noqa: S311  # which policies are tried
+    seen: set[bool] = set()
+    for _ in range(60):
+        snapshot = where.snapshot(*policies(chance))
+        for groups in ((), ("ops",)):
+            member = replace(where.member, local_name=chance.choice(["m1", "x"]), groups=groups)
+            shown = listing.lists(snapshot, member, where.agent, ALL)
+            for at in ALL:
+                subject = snapshot.subjects[at]
+                chosen = slices.select(snapshot.statements, subject.actions, None, shadow=False)
+                known = slices.for_listing(chosen, subject.service, subject.types)
+                permits = [one for one in known if one.ref.effect is Effect.PERMIT]
+                alone = engine.may_allow(snapshot, member, subject, Slice.of(known))
+                assert (at in shown) == (bool(permits) and alone), (at, snapshot.statements)
+                seen.add(at in shown)
+    assert seen == {True, False}

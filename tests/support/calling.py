@@ -27,6 +27,7 @@ from wicketd.services.callers import Callers, Limits
 from wicketd.services.calls import Calls
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.sessions import ToolSessions
+from wicketd.storage.db import Limits as WriteLimits
 from wicketd.storage.db import SqliteDatabase
 
 BREAKER = (
@@ -160,9 +161,10 @@ async def open_calling(
     trust: Trust = Trust.TRUSTED,
     strict: bool = False,
     recording: Recording | None = None,
+    limits: WriteLimits | None = None,
 ) -> AsyncIterator[Calling]:
-    """A fresh state with the agent and its service."""
-    async with open_state(directory) as state:
+    """A fresh state with the agent and its service. `limits`: of its database."""
+    async with open_state(directory, limits=limits) as state:
         state.upstreams.lists["open"] = listed()
         await state.agent("demo", trust)
         await state.services.enable(ADMIN, "demo", "open", allow=Allow.ALL)

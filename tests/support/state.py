@@ -56,7 +56,7 @@ from wicketd.services.tokens import TokenBox
 from wicketd.services.wal import Wal
 from wicketd.storage import audit, connections, keys
 from wicketd.storage.audit import AuditTable
-from wicketd.storage.db import SqliteDatabase
+from wicketd.storage.db import Limits, SqliteDatabase
 from wicketd.vault import keyring, member_key
 from wicketd.vault.keyring import Keyring
 from wicketd.vault.sealing import Sealer
@@ -328,11 +328,12 @@ async def open_state(
     settings: SetRules | None = None,
     pending_hours: int = 24,
     read_s: float = READ_S,
+    limits: Limits | None = None,
 ) -> AsyncIterator[State]:
     """A fresh state in `directory`, closed with the block. `read_s`: of authorization servers."""
     http = OAuthHttp(GuardedClient(), loopback_http=True, read_s=read_s)
     clock, random = FakeClock(), CountedRandom()
-    db = await SqliteDatabase.open(directory / "wicket.db", clock)
+    db = await SqliteDatabase.open(directory / "wicket.db", clock, limits)
     stack = BigStack()
     try:
         ring = keyring.parse(keyring.generate("2026-11-24T00:00:00Z", random)).bind(INSTALL_ID)

@@ -24,7 +24,6 @@ AT_ONCE: Final = 256
 _OPEN: Final = 8
 """Groups of one action that are looked at for a place: members change their groups and tags."""
 _REMEMBERED: Final = 4_096
-_ANSWERS: Final = 16_384
 
 Pair = tuple[Verdict, Verdict]
 """What the first and the second set say."""
@@ -84,9 +83,8 @@ class Batches:
         self._first, self._second = first, second
         self._named = named
         self._parts: Lru[object, _Parts] = Lru(_REMEMBERED)
-        self._readings: dict[str, Reading | None] = {}
         self._stable: Lru[object, tuple[tuple[Uid, Json], ...]] = Lru(_REMEMBERED)
-        self._answers: Lru[object, Pair] = Lru(_ANSWERS)
+        self._answers: Lru[object, Pair] = Lru(_REMEMBERED)
 
     def decide(self, requests: Sequence[PolicyRequest]) -> list[Pair]:
         """What both sets say to each request, in order."""
@@ -156,9 +154,8 @@ class Batches:
 
     def _entities(self, request: PolicyRequest, question: Question) -> tuple[tuple[Uid, Json], ...]:
         member, subject, target = request.member, question.subject, request.target
-        facts = (member.email, member.local_name, member.role, member.groups, member.tags)
         stable = self._stable.get(
-            (facts, subject.action),
+            (entities.facts(member), subject.action),
             lambda: entities.by_uid(entities.stable(self._first.agent_key, member, subject)),
         )
         if target is None:
@@ -195,25 +192,11 @@ class Batches:
         def make() -> _Parts:
             first = engine.enforced_slice(self._first, question)
             second = engine.enforced_slice(self._second, question)
-            statements = [*_statements(first), *_statements(second)]
-            is_same = first is second
-            if first is not None and second is not None:
-                is_same = _statements(first) == _statements(second)
-            return _Parts(first, second, is_same, self._reading(statements))
+            one, other = _statements(first), _statements(second)
+            is_same = (first is None) == (second is None) and one == other
+            return _Parts(first, second, is_same, engine.reading([*one, *other]))
 
         return self._parts.get((question.subject.action, question.member_id), make)
-
-    def _reading(self, statements: Iterable[Statement]) -> Reading | None:
-        """What statements read together; None if it is unknown of one of them."""
-        whole = Reading((), frozenset())
-        for text in {one.text for one in statements}:
-            if text not in self._readings:
-                self._readings[text] = readings.of(engine.json_form(text))
-            found = self._readings[text]
-            if found is None:
-                return None
-            whole = whole.joined(found)
-        return whole
 
     def _alone(self, request: PolicyRequest) -> Pair:
         first = engine.decide(self._first, request)

@@ -183,6 +183,11 @@ class Verdict:
         return self.reason is Reason.PERMITTED
 
 
+def broken(error: BaseException) -> Verdict:
+    """What an evaluation came to that did not come to its end."""
+    return Verdict(Reason.ENGINE_ERROR, errors=clipped([repr(error)]))
+
+
 @dataclass(frozen=True, slots=True)
 class Probed:
     """What one statement alone said to a question. `error`: why it could not be evaluated."""

@@ -9,7 +9,7 @@ every doubt is a denial (policy spec, 3.4), and no policy text reaches the engin
 import dataclasses
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -21,11 +21,12 @@ from wicketd.domain.ids import PolicyRevision
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Decision, PolicyVersion, Reason, Shadow, StatementFacts
-from wicketd.policy import decisions, entities, jsonform, lexer, slices
+from wicketd.policy import decisions, entities, jsonform, lexer, readings, slices
 from wicketd.policy.decisions import PolicyRequest, Probed, Question, Stamp, Verdict
 from wicketd.policy.entities import Subject, Uid
 from wicketd.policy.heads import head
 from wicketd.policy.lru import Lru
+from wicketd.policy.readings import Reading
 from wicketd.policy.revisions import set_sha256
 from wicketd.policy.schema import CedarSchema
 from wicketd.policy.slices import Statement
@@ -47,14 +48,19 @@ class Slice:
     policies: cedarpy.PolicySet
     statements: Mapping[str, Statement]
     """By the name that the engine gives: policyN is the N-th of the text, from 0."""
+    reading: Reading | None = None
+    """What they read together, where it is asked for; None: unknown."""
+    shown: Lru[bytes, bool] = field(default_factory=lambda: Lru(CACHED))
+    """Of a listing slice: whether it shows what reads like this."""
 
     @classmethod
-    def of(cls, statements: Sequence[Statement]) -> "Slice":
+    def of(cls, statements: Sequence[Statement], reading: Reading | None = None) -> "Slice":
         """Statements that have been compiled before, one by one."""
         policies = cedarpy.PolicySet.from_str(slices.text_of(statements))
         if len(policies) != len(statements):
             raise RuntimeError("The engine counts other statements than the lexer.")
-        return cls(policies, {f"policy{n}": one for n, one in enumerate(statements)})
+        named = {f"policy{n}": one for n, one in enumerate(statements)}
+        return cls(policies, named, reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +190,11 @@ def json_form(text: str) -> str:
     return cedarpy.policies_to_json_str(text)
 
 
+def reading(statements: Iterable[Statement]) -> Reading | None:
+    """What compiled statements read together; None if they nest too deep to be followed."""
+    return readings.of(cedarpy.policies_to_json_str(slices.text_of(statements)))
+
+
 def validate(text: str, schema: SchemaHandle) -> list[str]:
     """The validator's messages on a guarded text; none if it validates."""
     _guarded(text)
@@ -241,8 +252,7 @@ def decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a panic of the engine is no Exception, and a denial too
-        verdict = Verdict(Reason.ENGINE_ERROR, errors=decisions.clipped([repr(error)]))
-        return decisions.decision(snapshot.stamp, verdict)
+        return decisions.decision(snapshot.stamp, decisions.broken(error))
 
 
 def _decide(snapshot: Snapshot, request: PolicyRequest) -> Decision:
@@ -279,20 +289,21 @@ def _facts(snapshot: Snapshot, member: Member, question: Question) -> EntitiesHa
 
 def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> EntitiesHandle:
     """The entities of a member and action, kept by every fact of the member that they show."""
-    facts = (member.email, member.local_name, member.role, member.groups, member.tags)
 
     def make() -> EntitiesHandle:
         return entities_of(entities.stable(snapshot.agent_key, member, subject))
 
-    return snapshot.stable.get((facts, subject.action, subject.resource), make)
+    return snapshot.stable.get((entities.facts(member), subject.action, subject.resource), make)
 
 
 def _slice(snapshot: Snapshot, question: Question, *, shadow: bool) -> Slice:
+    """One slice serves every action that the same statements can match."""
+
     def make() -> Slice:
         chosen = slices.select(
             snapshot.statements, question.subject.actions, question.member_id, shadow=shadow
         )
-        return Slice.of(chosen)
+        return snapshot.slices.get(slices.refs(chosen), lambda: Slice.of(chosen))
 
     return snapshot.slices.get((question.subject.action, question.member_id, shadow), make)
 
@@ -325,8 +336,7 @@ def answers(
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # noqa: BLE001  # a panic of the engine is no Exception
-        failed = Verdict(Reason.ENGINE_ERROR, errors=decisions.clipped([repr(error)]))
-        return [failed] * len(asked)
+        return [decisions.broken(error)] * len(asked)
     return [_judged(one, part) for one in found]
 
 
@@ -344,9 +354,8 @@ def _enforced(
 
 
 def _ask(snapshot: Snapshot, question: Question, handle: EntitiesHandle, part: Slice) -> Verdict:
-    return _judged(
-        cedarpy.is_authorized(question.asked, part.policies, handle, snapshot.handle), part
-    )
+    found = cedarpy.is_authorized(question.asked, part.policies, handle, snapshot.handle)
+    return _judged(found, part)
 
 
 def _judged(result: cedarpy.AuthzResult, part: Slice) -> Verdict:

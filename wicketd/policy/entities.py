@@ -105,6 +105,11 @@ def member_uid(member: Member) -> Uid:
     return ("Wicket::Member", member.principal)
 
 
+def facts(member: Member) -> tuple[object, ...]:
+    """Everything of a member that its entity shows; equal for equal entities."""
+    return (member.email, member.local_name, member.role, member.groups, member.tags)
+
+
 def member_attrs(member: Member) -> JsonObject:
     """What policies read on the principal."""
     return {

@@ -1,8 +1,8 @@
 """What statements can tell two requests apart by: attributes they read, entities they name.
 
-Counterparts: `policy.batches` asks the engine once for requests that read alike, `policy.engine`
-gives the JSON form that is read here. Invariant: pure, and never too little: an expression of
-another form than those that are followed counts as reading everything it mentions.
+Counterparts: `policy.batches` and `policy.listing` ask the engine once for what reads alike,
+`policy.engine` gives the JSON form that is read here. Invariant: pure, and never too little: an
+expression of another form than those that are followed counts as reading everything it mentions.
 
 Exact for two reasons. Cedar has no computed attribute access, so no decision depends on an
 attribute that no statement names (policy spec, E11). And it cannot make up an entity, so a member,
@@ -11,7 +11,7 @@ group or target that no statement names decides like any other of its type.
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeAlias
@@ -19,9 +19,10 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 
 from wicketd.domain.json import JsonObject
+from wicketd.domain.members import Member
 from wicketd.policy import entities
 from wicketd.policy.decisions import PolicyRequest, Question
-from wicketd.policy.entities import Uid
+from wicketd.policy.entities import Subject, Uid
 
 Path: TypeAlias = tuple[str, ...]
 """A variable and attributes below it: `("context", "input", "text")`."""
@@ -45,20 +46,31 @@ class Reading:
     def digest(self, request: PolicyRequest, question: Question) -> bytes:
         """SHA-256 of what is read of a request, its action apart."""
         member, target = request.member, request.target
+        attrs = question.subject.attrs if target is None else target.attrs
+        values = self._values(member, attrs, question.context)
+        known = self._known(member, (question.resource, *question.parents))
+        return _sha256((question.resource[0], known, values))
+
+    def digest_of_item(self, member: Member, subject: Subject) -> bytes:
+        """The same of a tool, prompt or resource in a list, its service and types apart."""
+        known = self._known(member, (*subject.actions, subject.resource))
+        return _sha256((known, self._values(member, subject.attrs, {})))
+
+    def _values(
+        self, member: Member, resource: Mapping[str, Any], context: Mapping[str, Any]
+    ) -> list[list[Any] | None]:
+        """What stands at each path."""
         documents: dict[str, Mapping[str, Any]] = {
             "principal": entities.member_attrs(member),
-            "resource": question.subject.attrs if target is None else target.attrs,
-            "context": question.context,
+            "resource": resource,
+            "context": context,
         }
-        values = [_value(documents.get(path[0], {}), path) for path in self.paths]
-        seen = (question.resource[0], self._known(request, question), values)
-        return hashlib.sha256(msgspec.json.encode(seen)).digest()
+        return [_value(documents.get(path[0], {}), path) for path in self.paths]
 
-    def _known(self, request: PolicyRequest, question: Question) -> list[Uid]:
+    def _known(self, member: Member, uids: Iterable[Uid]) -> list[Uid]:
         """The entities of a request that the statements name, in one order."""
-        groups = {("Wicket::Group", group) for group in request.member.groups}
-        mine = {entities.member_uid(request.member), question.resource, *question.parents}
-        return sorted((mine | groups) & self.uids)
+        groups = {("Wicket::Group", group) for group in member.groups}
+        return sorted({entities.member_uid(member), *groups, *uids} & self.uids)
 
 
 def of(form: str) -> Reading | None:
@@ -74,6 +86,10 @@ def of(form: str) -> Reading | None:
         if isinstance(kind, str) and isinstance(name, str):
             uids.add((kind, name))
     return Reading(_topmost(paths), frozenset(uids))
+
+
+def _sha256(seen: object) -> bytes:
+    return hashlib.sha256(msgspec.json.encode(seen)).digest()
 
 
 def _topmost(paths: Collection[Path]) -> tuple[Path, ...]:

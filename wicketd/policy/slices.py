@@ -105,6 +105,11 @@ def uid_of(entity: Json) -> Uid:
     raise TypeError(message)
 
 
+def refs(statements: Iterable[Statement]) -> tuple[Determining, ...]:
+    """What names these statements within their set."""
+    return tuple(one.ref for one in statements)
+
+
 def text_of(statements: Iterable[Statement]) -> str:
     """One policy text of these statements, in order."""
     return "\n".join(one.text for one in statements)
