@@ -21,6 +21,4 @@ PENDING: Final[dict[str, str]] = {
     "wicket offboard": FIRST_HOUR,
     "wicketd backup": FIRST_HOUR,
     "wicketd restore": FIRST_HOUR,
-    "wicketd connector new": FIRST_HOUR,
-    "wicketd connector import": FIRST_HOUR,
 }

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from tests.support.state import FakeClock
-from wicketd import __version__, cli
+from wicketd import __version__, cli, shell
 from wicketd.domain import errors
 from wicketd.domain.errors import WicketError
 from wicketd.storage.db import SqliteDatabase
@@ -194,7 +194,7 @@ REFUSALS = (
 
 def test_every_fatal_error_has_a_code_of_its_own() -> None:
     codes = {
-        kind.__name__: cli._exit_of(kind.__new__(kind))
+        kind.__name__: shell.exit_of(kind.__new__(kind))
         for kind in vars(errors).values()
         if isinstance(kind, type)
         and issubclass(kind, WicketError)
@@ -214,4 +214,4 @@ def test_every_fatal_error_has_a_code_of_its_own() -> None:
 def test_a_permission_that_is_missing_is_77_whatever_the_class() -> None:
     error = errors.ConfigInvalid("x")
     error.__cause__ = PermissionError()
-    assert cli._exit_of(error) == 77
+    assert shell.exit_of(error) == 77

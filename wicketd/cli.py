@@ -9,46 +9,22 @@ import importlib
 import os
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from wicketd import __version__, logs
 from wicketd import config as configuration
 from wicketd.config import Config
-from wicketd.domain.errors import (
-    ConfigInvalid,
-    Fatal,
-    Forbidden,
-    KeyringInvalid,
-    SchemaTooNew,
-    SecondInstance,
-    StorageBroken,
-    WicketError,
-)
+from wicketd.connector_commands import connector_app
+from wicketd.domain.errors import KeyringInvalid
+from wicketd.shell import INTERNAL, USAGE, ConfigOption, explained, load
 from wicketd.system import SystemClock, SystemIds, SystemRandom
 
 if TYPE_CHECKING:
     from wicketd.services.rotation import Place
-
-EXITS: Final = (
-    (SecondInstance, 73),
-    (SchemaTooNew, 74),
-    (StorageBroken, 74),
-    (KeyringInvalid, 78),
-    (ConfigInvalid, 78),
-    (Forbidden, 77),
-    (Fatal, 70),
-)
-"""Exit code by error class, the first that fits."""
-USAGE: Final = 2
-INTERNAL: Final = 70
-NO_PERMISSION: Final = 77
-"""Whatever the class: the operating system said no."""
 
 app = typer.Typer(
     name="wicketd",
@@ -63,12 +39,10 @@ audit_app = typer.Typer(help="The audit log on disk.", no_args_is_help=True)
 app.add_typer(config_app, name="config")
 app.add_typer(keyring_app, name="keyring")
 app.add_typer(audit_app, name="audit")
+app.add_typer(connector_app, name="connector")
 
 KeyringOption = Annotated[
     Path | None, typer.Option("--keyring", help="The keyring file.", show_default=False)
-]
-ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="The configuration file.", show_default=False)
 ]
 
 
@@ -97,8 +71,8 @@ def serve(
     keyring: Annotated[Path | None, typer.Option(help="The keyring file.")] = None,
 ) -> None:
     """Runs the daemon until it is told to stop."""
-    with _explained():
-        settings, file = _load(config)
+    with explained():
+        settings, file = load(config)
         if keyring is not None:
             settings = _with_keyring(settings, keyring)
         logs.begin()
@@ -118,7 +92,7 @@ def init(
     """Makes state directory, keys and configuration; overwrites nothing."""
     from wicketd.services import founding
 
-    with _explained():
+    with explained():
         place = directory.absolute()
         text = configuration.template(place)
         for made in founding.found(place, text, _created(), SystemRandom()):
@@ -153,11 +127,11 @@ def doctor(
     from wicketd.services import doctor as checks
     from wicketd.services import limits as unprotected
 
-    with _explained():
+    with explained():
         if limits:
             typer.echo(unprotected.text())
             return
-        settings, _ = _load(config)
+        settings, _ = load(config)
         house = checks.House(
             settings.state,
             SystemClock(),
@@ -185,8 +159,8 @@ def config_check(
     file: Annotated[Path | None, typer.Argument(help="The file; default: the one in use.")] = None,
 ) -> None:
     """Reads and checks a configuration; says what is wrong and where."""
-    with _explained():
-        _, read = _load(file)
+    with explained():
+        _, read = load(file)
         typer.echo(f"{read or 'defaults'}: good")
 
 
@@ -208,8 +182,8 @@ def audit_verify(  # noqa: PLR0913  # one option a kind of evidence
 
     from wicketd.services import verifying
 
-    with _explained():
-        settings, _ = _load(config)
+    with explained():
+        settings, _ = load(config)
         try:
             notes = tuple(path.read_text(encoding="utf-8") for path in checkpoint or ())
             proofs = verifying.Proofs(_publics(settings, key), notes)
@@ -234,7 +208,7 @@ def keyring_init(config: ConfigOption = None, keyring: KeyringOption = None) -> 
     """Makes a keyring with one key where there is none."""
     from wicketd.services import rotation
 
-    with _explained():
+    with explained():
         made = rotation.init(_place(config, keyring), _created(), SystemRandom())
         typer.echo(f"made {made}\nKeep a copy off this host: without it every token is lost.")
 
@@ -244,7 +218,7 @@ def keyring_rotate(config: ConfigOption = None, keyring: KeyringOption = None) -
     """Adds a new active key; the daemon re-wraps everything after a restart or SIGHUP."""
     from wicketd.services import rotation
 
-    with _explained():
+    with explained():
         place = _place(config, keyring)
         done = rotation.rotate(place, dict(os.environ), _created(), SystemRandom())
         typer.echo(
@@ -266,7 +240,7 @@ def keyring_status(
 
     from wicketd.services import rotation
 
-    with _explained():
+    with explained():
         place = _place(config, keyring)
         found = rotation.status(place, dict(os.environ), int(_now() * 1000))
         if as_json:
@@ -289,7 +263,7 @@ def keyring_retire(
     from wicketd.services import rotation
     from wicketd.services.retiring import Tools
 
-    with _explained():
+    with explained():
         tools = Tools(SystemClock(), SystemIds(), SystemRandom())
         place = _place(config, keyring)
         work = rotation.retire(place, dict(os.environ), kid, tools, drop_keys=drop_keys)
@@ -337,12 +311,6 @@ def _verified_proof(path: Path, publics: tuple[bytes, ...], *, as_json: bool) ->
     raise typer.Exit(report.exit_code)
 
 
-def _load(named: Path | None) -> tuple[Config, Path | None]:
-    state = os.environ.get("WICKET_STATE_DIR")
-    file = named or configuration.find(Path(state) if state else None)
-    return configuration.load(file, dict(os.environ)), file
-
-
 def _with_keyring(settings: Config, path: Path) -> Config:
     import msgspec
 
@@ -353,7 +321,7 @@ def _with_keyring(settings: Config, path: Path) -> Config:
 def _place(named: Path | None, keyring: Path | None) -> "Place":
     from wicketd.services.rotation import Place
 
-    settings, _ = _load(named)
+    settings, _ = load(named)
     ring = keyring or Path(settings.keyring.path or settings.state / "server.keyring")
     return Place(ring, settings.state / "wicket.db")
 
@@ -372,26 +340,4 @@ def _next_steps(place: Path, *, systemd: bool) -> str:
 
 
 def _now() -> float:
-
     return SystemClock().now_ms() / 1000
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turns an error into one sentence, its hint and the exit code of its class."""
-    try:
-        yield
-    except WicketError as error:
-        typer.echo(f"wicketd: {error.message}", err=True)
-        if error.hint:
-            typer.echo(f"  {error.hint}", err=True)
-        raise typer.Exit(_exit_of(error)) from error
-
-
-def _exit_of(error: WicketError) -> int:
-    if isinstance(error.__cause__, PermissionError):
-        return NO_PERMISSION
-    for kind, code in EXITS:
-        if isinstance(error, kind):
-            return code
-    return 1

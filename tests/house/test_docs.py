@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 
 from tests.support.commands import commands, is_command
 from tools import docs as generator
-from wicketd.cli import EXITS
 from wicketd.cli import app as wicketd
 from wicketd.config import Config
+from wicketd.shell import EXITS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

@@ -61,6 +61,7 @@ class Guardian:
         if self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
+            await self._process.wait()
 
     async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(

@@ -8,7 +8,7 @@ source of those.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from wicketd.connectors.catalogue import CatalogueDiff, destination
+from wicketd.connectors.catalogue import CatalogueDiff
 from wicketd.domain.actor import SYSTEM, Actor
 from wicketd.domain.catalogue import (
     SERVICE_EDGES,
@@ -19,8 +19,8 @@ from wicketd.domain.catalogue import (
     Tier,
     Tool,
 )
-from wicketd.domain.connections import Connection, Credential
-from wicketd.domain.errors import Conflict, NotFound, SignInRejected, Upstream
+from wicketd.domain.connections import Connection
+from wicketd.domain.errors import NotFound, SignInRejected, Upstream
 from wicketd.domain.ids import Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.lifecycle import take
@@ -46,7 +46,7 @@ from wicketd.services.events import Topic
 from wicketd.services.flow_tools import CALLBACK_PATH
 from wicketd.services.impact import Impact
 from wicketd.services.policy_sets import PolicySets
-from wicketd.services.tokens import header_value, placed_header, static_token
+from wicketd.services.tokens import one_off
 from wicketd.services.transitions import Held, revoke_all
 from wicketd.storage import app_credentials, connections, services
 from wicketd.storage.services import ToolChange
@@ -151,7 +151,7 @@ class Services:
         owner = await find.read_live_agent(self._desk.db, agent)
         service = await find.read_service(self._desk.db, owner, key)
         connector = self._drift.connector(key)
-        credential = NO_CREDENTIAL if bearer is None else _one_off(connector, bearer)
+        credential = NO_CREDENTIAL if bearer is None else one_off(connector, bearer)
         try:
             listed = await self._upstreams.list_tools(connector, owner.id, credential)
         except Upstream as error:
@@ -327,16 +327,6 @@ class Services:
     def _tell(self, service: Service) -> None:
         data: JsonObject = {"service": service.key, "state": service.state.value}
         self._desk.events.publish(Topic.SERVICES, data, service.agent_id)
-
-
-def _one_off(connector: Connector, bearer: str) -> Credential:
-    """The credential of one discovery: used once, never stored."""
-    to = destination(connector)
-    token = static_token(bearer.encode("utf-8", "surrogatepass"))
-    if to is None:
-        message = f"The connector {connector.key} takes no credential. Discover without a token."
-        raise Conflict(message)
-    return Credential(to, placed_header(to), header_value(connector, token))
 
 
 def _tool(stored: Stored, name: str) -> Tool:

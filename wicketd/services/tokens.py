@@ -11,9 +11,10 @@ from typing import Final
 import msgspec
 from typing_extensions import override
 
+from wicketd.connectors.catalogue import destination
 from wicketd.domain.catalogue import Connector
-from wicketd.domain.connections import Destination
-from wicketd.domain.errors import Invalid
+from wicketd.domain.connections import Credential, Destination
+from wicketd.domain.errors import Conflict, Invalid
 from wicketd.domain.ids import KeyId
 from wicketd.domain.members import MemberKey
 from wicketd.domain.secret import SecretBytes
@@ -93,6 +94,21 @@ def header_value(connector: Connector, token: SecretBytes) -> Secret:
     """The token in the connector's format, for example behind `Bearer `."""
     before, _, after = connector.credential.format.partition("{token}")
     return Secret(before.encode("ascii") + token.reveal() + after.encode("ascii"))
+
+
+def one_off(connector: Connector, token: str) -> Credential:
+    """The credential of one discovery or probe: used once, never stored.
+
+    Raises:
+        Conflict: the connector takes none.
+        Invalid: it could not stand in a header.
+    """
+    to = destination(connector)
+    value = static_token(token.encode("utf-8", "surrogatepass"))
+    if to is None:
+        message = f"The connector {connector.key} takes no credential. Discover without a token."
+        raise Conflict(message)
+    return Credential(to, placed_header(to), header_value(connector, value))
 
 
 def static_record(token: SecretBytes, at_ms: int, resource: str) -> Secret:
