@@ -65,7 +65,7 @@ async def open_wild(directory: Path, seed: int, *, apart: bool = False) -> Async
             "future": connector_file("future", chaos.url("future")),
             "calm": connector_file("calm", calm.url("modern")),
         }
-        async with housed(directory, servers, members=MEMBERS, unknown=("future",)) as house:
+        async with housed(directory, servers, members=MEMBERS) as house:
             yield Wild(house, chaos)
 
 

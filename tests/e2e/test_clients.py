@@ -1,9 +1,8 @@
 """Clients of other makers list and call tools through a running daemon with a bearer key.
 
-The official Python SDK in both eras, the inspector's command line, and mcp-remote, also as the
-printed snippet of Claude Desktop starts it. The npm ones stand in tests/clients; they are installed
-by `tools/packages.sh npm`. Without its stamp these tests fail; only where it found that no npm can
-be had are they skipped.
+The official SDKs in Python and TypeScript in both eras, the inspector's command line, and
+mcp-remote, also as the printed snippet of Claude Desktop starts it. Each lists, calls and is
+denied. The npm ones stand in tests/clients; see `tests.support.npm`.
 """
 
 import asyncio
@@ -19,16 +18,20 @@ import httpx2
 import msgspec
 import pytest
 import pytest_asyncio
-from mcp import Client
+from mcp import Client, MCPError
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from tests.support.guarded import Guarded, guarded
+from tests.support.npm import CLIENTS, NODE, NPM_BIN, require_npm
 
-CLIENTS = Path(__file__).resolve().parents[1] / "clients"
-BIN = CLIENTS / "node_modules" / ".bin"
 TOOLS = ["desk__count", "desk__echo", "desk__fail", "desk__wait", "wicket__status"]
 PAPER = "Error executing tool fail: out of paper"
+NO_SECRETS = (
+    'forbid (principal, action == DeskMCP::Action::"echo", resource) when {\n'
+    '  context.input has text && context.input.text == "secret" };\n'
+)
+DENIED = "Authorization denied: tool 'echo' is not permitted for agent 'home'"
 ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25", "2026-07-28": "2026-07-28"}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -39,25 +42,22 @@ async def gate() -> AsyncIterator[Guarded]:
     """One daemon for all clients, as in life."""
     with tempfile.TemporaryDirectory() as place:  # short: a socket's path has 107 characters
         async with guarded(Path(place)) as running:
+            create = ("policy", "create", "home", "-", "--name", "No secrets")
+            await asyncio.to_thread(running.daemon.wicket, *create, stdin=NO_SECRETS)
             yield running
 
 
 @pytest.fixture(scope="module")
 def npm_clients() -> None:
-    """The installed npm clients; see `tools/packages.sh` for its stamp."""
-    stamp = CLIENTS / "node_modules" / ".stamp"
-    said = stamp.read_text() if stamp.exists() else ""
-    if said.strip() == "not-available":
-        pytest.skip("no npm can be had here: tools/packages.sh npm")
-    is_current = said == (CLIENTS / "package-lock.json").read_text()
-    assert is_current, "The npm clients are not installed. Run: tools/packages.sh npm"
+    """The installed npm clients."""
+    require_npm()
 
 
 def environment(gate: Guarded) -> dict[str, str]:
     """A home of their own, node of tests/clients first, no registry asked."""
     return {
         "HOME": str(gate.daemon.directory),
-        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "PATH": f"{NPM_BIN}:{os.environ['PATH']}",
         "npm_config_offline": "true",
     }
 
@@ -84,7 +84,7 @@ async def over_stdio(gate: Guarded, mode: str, *command: str, **env: str) -> Asy
 async def inspector(gate: Guarded, *arguments: str, key: str = "") -> tuple[int, Any]:
     """Exit code and answer of the inspector's command line."""
     child = await asyncio.create_subprocess_exec(
-        BIN / "node", BIN / "mcp-inspector", "--cli", gate.daemon.url, "--transport", "http",
+        NODE, NPM_BIN / "mcp-inspector", "--cli", gate.daemon.url, "--transport", "http",
         "--header", f"Authorization: Bearer {key or gate.key}", "--format", "json", *arguments,
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE, env=environment(gate), cwd=gate.daemon.directory,
@@ -101,6 +101,9 @@ async def lists_and_calls(client: Client, era: str) -> None:
     assert (said.is_error, getattr(said.content[0], "text", None)) == (False, "grüße")
     failed = await client.call_tool("desk__fail", {})
     assert (failed.is_error, getattr(failed.content[0], "text", None)) == (True, PAPER)
+    with pytest.raises(MCPError, match=DENIED) as denied:
+        await client.call_tool("desk__echo", {"text": "secret"})
+    assert denied.value.error.code == -32600
 
 
 @pytest.mark.parametrize(("mode", "era"), ERAS.items())
@@ -159,6 +162,33 @@ async def test_the_inspector_lists_and_calls_in_each_era(gate: Guarded, era: str
 
 
 @pytest.mark.usefixtures("npm_clients")
+async def test_the_inspector_tells_a_denied_call_by_its_exit_code(gate: Guarded) -> None:
+    call = ("--method", "tools/call", "--tool-name", "desk__echo", "--tool-arg", "text=secret")
+
+    code, _ = await inspector(gate, *call)
+
+    assert code == 1  # 0 is a result, 3 a wrong key, 5 a tool's own failure
+
+
+@pytest.mark.usefixtures("npm_clients")
+@pytest.mark.parametrize(("mode", "era"), ERAS.items())
+async def test_the_typescript_client_lists_calls_and_is_denied_in_each_era(
+    gate: Guarded, mode: str, era: str
+) -> None:
+    child = await asyncio.create_subprocess_exec(
+        *(NODE, CLIENTS / "sdk_client.mjs", gate.daemon.url, gate.key, mode),
+        stdout=asyncio.subprocess.PIPE,
+        env=environment(gate),
+    )
+    out, _ = await asyncio.wait_for(child.communicate(), 60)
+    met = msgspec.json.decode(out)
+    assert (met["version"], met["tools"]) == (era, TOOLS)
+    assert (met["said"], met["failed"]) == ("grüße", [True, PAPER])
+    assert met["denied"]["code"] == -32600
+    assert DENIED in met["denied"]["message"]
+
+
+@pytest.mark.usefixtures("npm_clients")
 async def test_the_inspector_tells_a_wrong_key_by_its_exit_code(gate: Guarded) -> None:
     wrong = gate.key[:-1] + ("1" if gate.key[-1] != "1" else "2")
 
@@ -170,7 +200,7 @@ async def test_the_inspector_tells_a_wrong_key_by_its_exit_code(gate: Guarded) -
 @pytest.mark.usefixtures("npm_clients")
 @pytest.mark.parametrize(("mode", "era"), ERAS.items())
 async def test_mcp_remote_carries_both_eras_over_stdio(gate: Guarded, mode: str, era: str) -> None:
-    remote = (str(BIN / "node"), str(BIN / "mcp-remote"), gate.daemon.url)
+    remote = (NODE, str(NPM_BIN / "mcp-remote"), gate.daemon.url)
     header = ("--header", f"Authorization:Bearer {gate.key}", "--allow-http")
     async with over_stdio(gate, mode, *remote, *header) as client:
         await lists_and_calls(client, era)

@@ -46,9 +46,7 @@ async def house() -> AsyncIterator[Housed]:
                 ).replace('{ kind = "none" }', STATIC)
                 for service in SERVICES
             }
-            async with housed(
-                Path(place), connectors, members=MEMBERS, unknown=SERVICES
-            ) as running:
+            async with housed(Path(place), connectors, members=MEMBERS) as running:
                 await connect(running)
                 yield running
 

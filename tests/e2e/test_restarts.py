@@ -26,8 +26,6 @@ from tests.support.daemon import ROOT, free_port
 from tests.support.fronts import eventually
 from tests.support.guarded import Housed, connector_file, housed
 from tests.support.mcp_client import McpClient
-from wicketd.api import endpoints
-from wicketd.api.types.services import Discover
 from wicketd.domain.calls import Era
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -136,7 +134,7 @@ async def house() -> AsyncIterator[Housed]:
         f'transport = {{ kind = "stdio", command = {PIPED}, scope = "shared" }}\n'
     }
     with tempfile.TemporaryDirectory() as place:  # short: a socket's path has 107 characters
-        async with housed(Path(place), connectors, unknown=tuple(SERVERS)) as running:
+        async with housed(Path(place), connectors, idle=tuple(SERVERS)) as running:
             yield running
 
 
@@ -173,8 +171,7 @@ async def test_a_server_over_http_is_killed_and_started_again_under_load(
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         first = await stack.enter_async_context(SERVERS[service].running())
-        ask = Discover(agent="home", service=service)
-        await house.admin.call(endpoints.SERVICE_DISCOVER, ask)
+        await house.enable(service)
         load = Load(await clients(house), f"{service}__echo")
 
         async def kill() -> None:

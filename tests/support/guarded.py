@@ -4,7 +4,7 @@ The upstream has a tool for each thing a call can do over time: answer, report, 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,11 @@ class Housed:
         """An opened client of a member."""
         return await McpClient(self.daemon.port, self.keys[member % len(self.keys)], era).open()
 
+    async def enable(self, service: str) -> None:
+        """Enables a service, which lists its tools if it can be reached."""
+        ask = ServicePut(agent="home", service=service, enabled=True, allow="all")
+        await self.admin.call(endpoints.SERVICE_PUT, ask)
+
     async def entry(self, ref: str) -> AuditEntry:
         """What the audit says of a refused call."""
         (entry,) = (await self.admin.call(endpoints.AUDIT_LIST, AuditList(ref=ref))).items
@@ -137,22 +142,20 @@ UNLIMITED: Final = "[rate]\nburst = 1000000\nper_second = 1000000.0\n"
 
 @asynccontextmanager
 async def housed(
-    directory: Path, connectors: dict[str, str], *, members: int = 1, unknown: tuple[str, ...] = ()
+    directory: Path, connectors: dict[str, str], *, members: int = 1, idle: Sequence[str] = ()
 ) -> AsyncIterator[Housed]:
-    """Serves with members `m0`, `m1` …; `unknown`: services whose tools cannot be listed yet."""
+    """Serves with members `m0`, `m1` …; the services of `idle` wait for `Housed.enable`."""
     async with (
         running_daemon(directory, settings=UNLIMITED, connectors=connectors) as daemon,
         AdminClient(daemon.socket) as admin,
     ):
         await admin.call(endpoints.AGENT_CREATE, AgentCreate(key="home", name="Home"))
-        for service in connectors:
-            enabled = ServicePut(agent="home", service=service, enabled=True, allow="all")
-            await admin.call(endpoints.SERVICE_PUT, enabled)
-            if service not in unknown:
-                found = Discover(agent="home", service=service)
-                await admin.call(endpoints.SERVICE_DISCOVER, found)
         keys = [await add_member(admin, f"m{number}") for number in range(members)]
-        yield Housed(daemon, admin, tuple(keys))
+        house = Housed(daemon, admin, tuple(keys))
+        for service in connectors:
+            if service not in idle:
+                await house.enable(service)
+        yield house
 
 
 async def open_service(admin: AdminClient, service: str) -> None:
