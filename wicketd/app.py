@@ -30,6 +30,7 @@ from wicketd.proxy.calls import handle_call
 from wicketd.proxy.errors import RequestErrors
 from wicketd.proxy.front import Desk as FrontDesk
 from wicketd.proxy.gate import Gate
+from wicketd.proxy.held import HeldCalls
 from wicketd.proxy.hub import Hub
 from wicketd.proxy.listening import Listening
 from wicketd.proxy.member_lists import MemberLists, UpstreamTools
@@ -335,4 +336,5 @@ def _ports(base: Foundation, gate: Gate, lists: MemberLists) -> Ports:
         ids=base.system.ids,
         portal=connect_page(base.config.url),
         sealer=base.sealer,
+        held=HeldCalls(base.presences, base.system.spawn, base.system.random),
     )

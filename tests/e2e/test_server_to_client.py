@@ -125,6 +125,34 @@ async def test_questions_of_many_clients_never_cross(gate: Bridged, service: str
 
 
 @pytest.mark.parametrize("service", ["old", "new"])
+async def test_a_modern_client_answers_in_its_own_words_whatever_the_upstream_speaks(
+    gate: Bridged, service: str
+) -> None:
+    """A legacy upstream's request becomes `input_required`; its stream waits for the retry."""
+    ada = Person()
+    async with sdk_client(gate, "2026-07-28", ada) as client:
+        form = await client.call_tool(f"{service}__{FORM}", ASK)
+        model = await client.call_tool(f"{service}__test_sampling", {"prompt": "Say it."})
+    assert "'username': 'Ada'" in text_of(form)
+    assert "I am Ada" in text_of(model)
+    assert ada.asked == ["elicitation", "sampling"]
+    rows = gate.daemon.wicket("audit", "list", "--limit", "4")
+    assert [row["outcome"] for row in rows] == ["ok"] * 4  # two rounds each
+
+
+async def test_a_modern_client_that_can_answer_nothing_gets_the_upstreams_own_error(
+    gate: Bridged,
+) -> None:
+    async with sdk_client(gate, "2026-07-28", None) as client:
+        try:
+            said = text_of(await client.call_tool(f"old__{FORM}", ASK))
+        except MCPError as error:
+            said = str(error)
+    assert "action=accept" not in said
+    assert said
+
+
+@pytest.mark.parametrize("service", ["old", "new"])
 async def test_log_messages_name_their_service(gate: Bridged, service: str) -> None:
     ada = Person()
     async with sdk_client(gate, "legacy", ada) as client:

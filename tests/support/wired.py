@@ -14,8 +14,15 @@ import msgspec
 from aiohttp import web
 
 from tests.support.calling import Calling, calling_over, listed
+from tests.support.fronts import (
+    CountingRandom,
+    ScriptedLists,
+    Tasks,
+    make_desk,
+    modern,
+    modern_headers,
+)
 from tests.support.fronts import FakeClock as FrontClock
-from tests.support.fronts import ScriptedLists, Tasks, make_desk, modern, modern_headers
 from tests.support.state import ADMIN, NOTES, OPEN, open_state, tool
 from tests.support.upstreams import RecordingFront, Seen, Upstream, serve
 from wicketd.domain.calls import FrontRequest, Reply
@@ -23,8 +30,10 @@ from wicketd.domain.json import Json, JsonObject
 from wicketd.net.client import GuardedClient
 from wicketd.proxy.calls import Others, handle_call
 from wicketd.proxy.client import UpstreamClient
+from wicketd.proxy.held import HeldCalls
 from wicketd.proxy.member_lists import MemberLists, UpstreamTools
 from wicketd.proxy.ports import Ports
+from wicketd.proxy.presence import Presences
 from wicketd.proxy.verdicts import StoredVerdicts
 from wicketd.services.baselines import Allow
 from wicketd.services.listing import Listings, Reach
@@ -148,6 +157,7 @@ async def open_wired(directory: Path, *, portal: str | None = None) -> AsyncIter
             ids=state.desk.ids,
             portal=lambda _caller, _service: portal,
             sealer=state.sealer,
+            held=HeldCalls(Presences(), tasks, CountingRandom()),
         )
         desk, _, _ = make_desk(ScriptedLists(), FrontClock(), tasks)
         yield Wired(calling, server, upstream, ports, desk, RecordingFront())

@@ -98,6 +98,8 @@ class Call:
     inputs: JsonObject | None = None
     """Its answers to what the upstream asked in the round before."""
     upstream_state: str | None = None
+    held: str | None = None
+    """The name of the waiting call that this one goes on with."""
     round: int = 0
     """How often the upstream has asked already."""
 
@@ -207,6 +209,8 @@ class Answer:
     bytes_out: int
     generation: int | None = None
     """Of the credential that was sent, if it is not the one that was opened first."""
+    is_held: bool = False
+    """It is a question of an upstream that still waits; its state is a name of ours."""
 
 
 @dataclass(frozen=True, slots=True)

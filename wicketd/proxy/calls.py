@@ -369,7 +369,8 @@ def _continued(call: Call, state: str | None, ports: CallPorts) -> Call | Refusa
         call,
         parent_call_id=found.call_id,
         inputs=inputs,
-        upstream_state=found.state,
+        upstream_state=None if found.is_held else found.state,
+        held=found.state if found.is_held else None,
         round=found.number,
     )
 
@@ -379,7 +380,8 @@ def _reply(answer: Answer, call: Call, ports: CallPorts) -> Reply:
         status, error = relayed(rewrites.error(answer.error or {}, call), call.era)
         return Reply(status, jsonrpc.encode(jsonrpc.failure(call.front_id, error)))
     if relaying.is_input_required(answer.result) and call.era is Era.MODERN:
-        state = ports.seal_state(call.caller, sealed.written(call, answer.result, ports.now_ms()))
+        written = sealed.written(call, answer.result, ports.now_ms(), is_held=answer.is_held)
+        state = ports.seal_state(call.caller, written)
         asked = results.finish(relaying.asking(answer.result, sealed.token(state)), call.era)
         return Reply(200, jsonrpc.encode(jsonrpc.success(call.front_id, asked)))
     is_read = call.method == "resources/read"

@@ -30,13 +30,14 @@ from wicketd.net.client import Guard, GuardedClient
 from wicketd.proxy import failures, outbound, relaying
 from wicketd.proxy.conversations import listen_to_all
 from wicketd.proxy.eras import Eras, ServicePlace, VerdictStore
-from wicketd.proxy.errors import METHOD_NOT_FOUND, MISSING_CAPABILITY
+from wicketd.proxy.errors import METHOD_NOT_FOUND
 from wicketd.proxy.exchange import Exchanges
 from wicketd.proxy.headers import ParamHeader, declared_params, param_headers
 from wicketd.proxy.lanes import SERVICE_SEATS, Job, Lane, Lanes, Route
 from wicketd.proxy.methods import METHODS
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.pages import Pages
+from wicketd.proxy.passing import passed
 from wicketd.proxy.runner import Runner
 from wicketd.proxy.signals import Signals
 from wicketd.proxy.stdio import Owner, Supervisor
@@ -44,7 +45,6 @@ from wicketd.proxy.upstream_events import EraExpired
 
 LIST_DEADLINE_S: Final = 30.0
 """Late answers are worth waiting for: who shows a list has a shorter deadline of its own."""
-ROUNDS_MAX: Final = 10
 _PARAMS_KEPT: Final = 4096
 _PASSING: Final = frozenset({404, 429})
 """Refusals of a channel that may be different the next time."""
@@ -121,7 +121,7 @@ class UpstreamClient:
             job.relist = lambda: self._rebuild(call, job)
         outcome = await self._runner.run(lane, job)
         if isinstance(outcome, Answer):
-            return _checked(outcome, call, capabilities)
+            return passed(outcome, call, capabilities)
         return replace(outcome, upstream_ms=int((self._clock.monotonic_s() - began_s) * 1000))
 
     async def list_tools(
@@ -364,18 +364,6 @@ class UpstreamClient:
         if outcome.error is not None:
             raise Malformed(f"{route.connector.name} refused {asked[0]}.")
         return outcome
-
-
-def _checked(answer: Answer, call: Call, granted: JsonObject) -> Answer | Failure:
-    """A question of a modern upstream passes if it was declared, and not for ever."""
-    if answer.error is not None and answer.error.get("code") == MISSING_CAPABILITY:
-        kept_back = relaying.withheld(answer.error, call.capabilities, granted)
-        return answer if kept_back is None else failures.withheld(call, kept_back)
-    if answer.result is None or not relaying.is_input_required(answer.result):
-        return answer
-    if not relaying.may_pass(answer.result, granted):
-        return failures.invalid(call.service, status=answer.status)
-    return answer if call.round < ROUNDS_MAX else failures.timed_out(call.service, ROUNDS_MAX)
 
 
 def _is_shared(connector: Connector) -> bool:

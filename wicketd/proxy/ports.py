@@ -14,6 +14,7 @@ from wicketd.domain.calls import (
     Answer,
     Call,
     Caller,
+    Era,
     Failure,
     FrontRequest,
     Outcome,
@@ -29,6 +30,7 @@ from wicketd.domain.ports import Clock, Front, Ids
 from wicketd.proxy import failures
 from wicketd.proxy.client import UpstreamClient
 from wicketd.proxy.gate import Gate
+from wicketd.proxy.held import HeldCalls
 from wicketd.proxy.member_lists import MemberLists
 from wicketd.services.builtin import BUILT_IN_KEY
 from wicketd.services.callers import Callers
@@ -58,6 +60,7 @@ class Ports:
     ids: Ids
     portal: Callable[[Caller, str], str | None]
     sealer: Sealer
+    held: HeldCalls
 
     async def identify(self, request: FrontRequest) -> Caller | Refusal:
         """See `services.callers`."""
@@ -155,7 +158,13 @@ class Ports:
         tool = snapshot.tools.get((call.service, call.name)) if is_tool else None
 
         async def send(opened: Credential) -> Answer | Failure:
-            return await self.upstreams.send(call, opened, front, connector, tool)
+            async def to(waits: Front) -> Answer | Failure:
+                return await self.upstreams.send(call, opened, waits, connector, tool)
+
+            if call.held is not None:
+                return await self.held.resume(call, call.held, front)
+            may_be_held = call.era is Era.MODERN and call.capabilities
+            return await (self.held.run(call, front, to) if may_be_held else to(front))
 
         answer = await self._with_credential(call, credential, send)
         return self._with_portal(call.caller, answer) if isinstance(answer, Failure) else answer

@@ -140,6 +140,18 @@ def unasked() -> JsonObject:
     return {"error": dict(_UNKNOWN)}
 
 
+def url_questions(error: JsonObject) -> dict[str, JsonObject]:
+    """The pages that a legacy server's -32042 names, as questions of the modern era."""
+    data = error.get("data")
+    pages = data.get("elicitations") if isinstance(data, dict) else None
+    found: dict[str, JsonObject] = {}
+    for page in pages if isinstance(pages, list) else ():
+        given = page if isinstance(page, dict) else {}
+        params: JsonObject = {key: given.get(key) for key in ("mode", "message", "url")}
+        found[f"r{len(found) + 1}"] = {"method": _ELICIT, "params": params}
+    return found if len(found) <= ASKED_MAX else {}
+
+
 def inputs(asked: Mapping[str, JsonObject], replies: Mapping[str, JsonObject]) -> JsonObject | None:
     """The replies as a modern upstream takes them, which knows results only.
 

@@ -22,7 +22,10 @@ TOKEN_MAX: Final = 256 * 1024
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """One round of a call. `keys`: of the questions; `state`: the upstream's own."""
+    """One round of a call. `keys`: of the questions; `state`: the upstream's own.
+
+    `is_held`: the state is the name of a call that waits in `held`.
+    """
 
     agent: str
     member: str
@@ -35,12 +38,13 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     keys: list[str]
     state: str | None
     expires_ms: int
+    is_held: bool = False
 
 
 _ROUND: Final = msgspec.json.Decoder(Round, strict=True)
 
 
-def written(call: Call, result: JsonObject, at_ms: int) -> bytes:
+def written(call: Call, result: JsonObject, at_ms: int, *, is_held: bool = False) -> bytes:
     """The round in which the upstream answered `call` with questions."""
     state, asked = result.get("requestState"), result.get("inputRequests")
     round_ = Round(
@@ -55,6 +59,7 @@ def written(call: Call, result: JsonObject, at_ms: int) -> bytes:
         keys=sorted(asked) if isinstance(asked, dict) else [],
         state=state if isinstance(state, str) else None,
         expires_ms=at_ms + EXPIRES_MS,
+        is_held=is_held,
     )
     return msgspec.json.encode(round_)
 
