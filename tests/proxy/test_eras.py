@@ -106,3 +106,11 @@ async def test_another_connector_file_is_another_place(
     await eras.learn(PLACE, Verdict(MODERN, clock.now_ms()))
     await eras.find(ServicePlace(PLACE.agent_id, "demo", "other"), None, probe)
     assert probe.count == 1
+
+
+async def test_a_verdict_of_this_very_millisecond_may_be_doubted(
+    clock: SetClock, store: MemoryVerdicts
+) -> None:
+    eras, probe = Eras(store, clock), Asked(LEGACY)
+    await eras.learn(PLACE, Verdict(MODERN, clock.now_ms()))
+    assert await eras.find(PLACE, MODERN, probe) == (Verdict(LEGACY, clock.now_ms()), True)

@@ -81,7 +81,7 @@ class Eras:
         async with self._locks.setdefault(place, asyncio.Lock()):
             known = self._verdicts.get(place) or await self._store.load(place)
             if known is not None and not self._is_old(known):
-                is_newer = known.at_ms >= began_ms
+                is_newer = known.at_ms > began_ms
                 if known.era is not doubted or is_newer:
                     self._verdicts[place] = known
                     return known, is_newer
