@@ -22,13 +22,17 @@ async def http() -> AsyncIterator[GuardedClient]:
     await made.close()
 
 
+def ignored(_: UpstreamEra) -> None:
+    """A late verdict."""
+
+
 def handshake(http: GuardedClient, url: str) -> Handshake:
     def ignore(_: Message | None) -> None:
         pass
 
     endpoint = http.endpoint(url, Guard.of(("127.0.0.0/8",), insecure_http=True))
     route = Route(connector(url), endpoint, None)
-    return Handshake(Exchanges(Tasks()), route, {}, "demo", ignore, {})
+    return Handshake(Exchanges(Tasks()), route, {}, "demo", ignore, {}, Tasks())
 
 
 def opens(version: Any, session_id: str | None) -> Script:
@@ -89,7 +93,7 @@ async def test_the_code_of_a_refusal_is_kept(http: GuardedClient) -> None:
 async def test_a_dead_upstream_gives_no_verdict(http: GuardedClient) -> None:
     async with serve(opens("2025-11-25", None)) as upstream:
         url = upstream.url
-    assert isinstance(await handshake(http, url).probe(1), Failure)
+    assert isinstance(await handshake(http, url).probe(1, ignored), Failure)
 
 
 async def test_a_page_that_is_no_mcp_server_gives_no_verdict_but_an_invalid_answer(
@@ -99,7 +103,7 @@ async def test_a_page_that_is_no_mcp_server_gives_no_verdict_but_an_invalid_answ
         return web.Response(text="<html>", content_type="text/html")
 
     async with serve(page) as upstream:
-        found = await handshake(http, upstream.url).probe(1)
+        found = await handshake(http, upstream.url).probe(1, ignored)
     assert isinstance(found, Failure)
     assert found.refusal.kind is RefusalKind.INVALID_ANSWER
 
@@ -110,7 +114,7 @@ async def test_discover_is_asked_as_the_modern_revision_wants_it(http: GuardedCl
         return web.json_response({"jsonrpc": "2.0", "id": seen.body["id"], "result": result})
 
     async with serve(script) as upstream:
-        assert await handshake(http, upstream.url).probe(1) is UpstreamEra.MODERN
+        assert await handshake(http, upstream.url).probe(1, ignored) is UpstreamEra.MODERN
         headers = upstream.seen[0].headers
         assert headers["Mcp-Method"] == "server/discover"
         assert "Mcp-Name" not in headers

@@ -170,6 +170,22 @@ async def test_a_server_that_does_not_answer_the_probe_is_a_legacy_one(
     assert [row.era for row in pipes.verdicts.rows.values()] == [UpstreamEra.LEGACY]
 
 
+async def test_a_modern_server_that_starts_slowly_is_no_legacy_one_for_long(
+    pipes: Pipes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its late answer to the probe overturns the verdict; the call goes out on the same pipe."""
+    monkeypatch.setattr("wicketd.proxy.handshake.PROBE_S", 0.2)
+    log = pipes.directory / "heard"
+    to = piped("modern", "slow", transport=f'env = {{ HEARD = "{log}" }}')
+    assert await pipes.text(to, text="hello") == "hello"
+    assert await pipes.text(to, text="again") == "again"
+    await eventually(
+        lambda: [row.era for row in pipes.verdicts.rows.values()] == [UpstreamEra.MODERN]
+    )
+    heard = [json.loads(line)["method"] for line in log.read_text().splitlines()]
+    assert heard == ["server/discover", "initialize", "tools/call", "tools/call"]
+
+
 async def test_a_legacy_server_is_initialized_once_and_probed_before(pipes: Pipes) -> None:
     log = pipes.directory / "heard"
     to = piped(transport=f'env = {{ HEARD = "{log}" }}')

@@ -108,6 +108,8 @@ def main() -> None:
         sys.exit(1)
     if fault == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if fault == "slow":
+        time.sleep(1)
     if fault == "banner":
         sys.stdout.write("Welcome!\n\n")
     log = os.environ.get("HEARD")

@@ -5,16 +5,17 @@ Source: protocol spec, 4.2 and 4.3.
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
-from wicketd.domain.calls import Failure, RefusalKind
+from wicketd.domain.calls import Failure
 from wicketd.domain.catalogue import UpstreamEra
 from wicketd.domain.errors import Upstream
 from wicketd.domain.json import JsonObject
+from wicketd.domain.ports import Spawn
 from wicketd.proxy import failures, outbound
 from wicketd.proxy.answers import refusal_of
 from wicketd.proxy.exchange import Exchanges, Listener
@@ -53,14 +54,41 @@ class Handshake:
     listener: Listener
     capabilities: JsonObject
     """What is declared in the legacy era; in the modern one each request says it."""
+    spawn: Spawn
 
-    async def probe(self, request_id: int) -> UpstreamEra | Failure:
-        """Asks `server/discover` once. A Failure is no verdict."""
+    async def probe(
+        self, request_id: int, late: Callable[[UpstreamEra], None]
+    ) -> UpstreamEra | Failure:
+        """Asks `server/discover` once. A Failure is no verdict.
+
+        Over pipes silence is a legacy server's, or that of one that is still starting: an answer
+        that comes afterwards goes to `late`.
+        """
         wanted = Wanted(request_id, "server/discover", {})
-        heard = await self._ask(outbound.request(wanted, None, self.header), PROBE_S)
+        outgoing = outbound.request(wanted, None, self.header)
+        if not self._is_piped:
+            return self._judged(await self._ask(outgoing, PROBE_S))
+        answered: asyncio.Future[UpstreamEra | Failure]
+        answered = asyncio.get_running_loop().create_future()
+
+        async def ask() -> None:
+            found = self._judged(await self._ask(outgoing, START_S))
+            if not answered.done():
+                answered.set_result(found)
+            elif isinstance(found, UpstreamEra):
+                late(found)
+
+        self.spawn(ask(), name="upstream-discover")
+        try:
+            async with asyncio.timeout(PROBE_S):
+                return await answered
+        except TimeoutError:
+            return UpstreamEra.LEGACY
+
+    @staticmethod
+    def _judged(heard: Heard | Failure) -> UpstreamEra | Failure:
         if isinstance(heard, Failure):
-            is_silent = heard.refusal.kind is RefusalKind.UPSTREAM_TIMEOUT
-            return UpstreamEra.LEGACY if self._is_piped and is_silent else heard
+            return heard
         if heard.answer is None:
             return judge_discover(None, None, None)
         error = heard.answer.error

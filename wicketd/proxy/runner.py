@@ -328,16 +328,26 @@ class Runner:
             lane.dropped += 1
 
         place = lane.place.service
-        return Handshake(self._exchanges, job.route, header, place, count, lane.declared)
+        return Handshake(
+            self._exchanges, job.route, header, place, count, lane.declared, self._spawn
+        )
 
     async def _probe(self, lane: Lane, job: Job, doubted: UpstreamEra | None) -> None:
         found: tuple[Verdict, bool] | Failure = failures.reconnect(lane.place.service)
         handshake = self._handshake(lane, job)
+
+        def late(era: UpstreamEra) -> None:
+            """It was only starting: what waits for the other handshake goes out as it is."""
+            if era is UpstreamEra.MODERN:
+                self.feed(lane, EraFound(self._clock.monotonic_s(), era, is_fresh=True))
+                verdict = Verdict(era, self._clock.now_ms())
+                self._spawn(self._eras.learn(lane.place, verdict), name="upstream-era")
+
         try:
             if handshake is not None:
                 request_id = lane.next_id()
                 found = await self._eras.find(
-                    lane.place, doubted, lambda: handshake.probe(request_id)
+                    lane.place, doubted, lambda: handshake.probe(request_id, late)
                 )
         finally:
             # Also after a bug or at shutdown: nobody may wait for a verdict that never comes.
