@@ -156,10 +156,16 @@ async def running_daemon(
     settings: str = "",
     connectors: dict[str, str] | None = None,
     public_url: str = "",
+    module: str = "",
 ) -> AsyncIterator[RunningDaemon]:
-    """A daemon that serves until the block ends."""
+    """A daemon that serves until the block ends. `module`: as of `RunningDaemon`."""
     daemon = RunningDaemon(
-        directory, free_port(), settings, connectors=connectors or {}, public_url=public_url
+        directory,
+        free_port(),
+        settings,
+        connectors=connectors or {},
+        public_url=public_url,
+        module=module,
     )
     daemon.prepare()
     try:
