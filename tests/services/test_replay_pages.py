@@ -19,6 +19,7 @@ from tests.support.calling import BREAKER, CAP, NO_WIPING, Calling, open_calling
 from tests.support.rehearsing import replays_over
 from tests.support.state import ADMIN
 from wicketd.domain.calls import Refusal
+from wicketd.domain.policies import Reason
 from wicketd.services.replay import Replay, ReplayAsk, ReplayState
 from wicketd.services.replay_pages import PAGE_ROWS
 from wicketd.storage.audit import AuditFilters
@@ -103,10 +104,10 @@ async def record(calling: Calling, count: int) -> None:
     await asyncio.gather(*committing)
 
 
-async def replayed(calling: Calling, filters: AuditFilters) -> Replay:
+async def replayed(calling: Calling, filters: AuditFilters, *, verify: bool = False) -> Replay:
     """The set in force over what it decided, to its end."""
     replays = replays_over(calling.state)
-    started = await replays.start(ADMIN, "demo", ReplayAsk(filters))
+    started = await replays.start(ADMIN, "demo", ReplayAsk(filters, verify=verify))
     found = await replays.wait(started.id, 3600)
     assert found.state is ReplayState.DONE, found.error
     return found
@@ -123,6 +124,20 @@ async def test_the_set_in_force_changes_nothing_over_what_it_decided(
     assert min(found.before[True], found.before[False]) > count // 10
     assert found.refused < count // 2
     assert found.kept == []
+
+
+async def test_a_call_denied_for_a_late_answer_is_counted_apart(tmp_path: Path) -> None:
+    """A busy host makes one of 50,000 answers late; no set of policies would deny it again."""
+    async with open_calling(tmp_path) as calling:
+        call = calling.call(await calling.caller("bob"))
+        decision = calling.decide(call)
+        late = replace(decision, allow=False, reason=Reason.ENGINE_LATE, determining=())
+        await calling.calls.record(call, late)
+        await calling.run(calling.call(await calling.caller("bob")))
+        for verify in (False, True):
+            found = (await replayed(calling, AuditFilters(), verify=verify)).tally
+            assert (found.rows, found.refused, found.matched, found.faults) == (2, 1, 1, 0)
+            assert found.kept == []
 
 
 async def test_memory_does_not_grow_with_the_rows(recorded: tuple[Calling, int]) -> None:

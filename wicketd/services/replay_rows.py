@@ -121,7 +121,12 @@ class Opener:
         self._targets = targets
 
     def opened(self, row: AuditRow, envelope: bytes | None) -> Before | None:
-        """A row for the policy child; None: it was refused before any policy was asked."""
+        """A row for the policy child; None: no policy's answer stands in it.
+
+        It was refused before any was asked, or the answer came too late to be heard.
+        """
+        if row.reason_code == Reason.ENGINE_LATE:
+            return None
         body = msgspec.json.decode(row.body, type=_Body)
         by = tuple(f"{one['key']}@{one['version']}#{one['statement']}" for one in body.determining)
         call = None
@@ -201,7 +206,7 @@ class Tally:
 
     rows: int = 0
     refused: int = 0
-    """Refused before any policy was asked; counted apart."""
+    """Refused before any policy was asked, or by a late answer; counted apart."""
     matched: int = 0
     before: Counter[bool] = field(default_factory=Counter)
     baseline: Counter[bool] = field(default_factory=Counter)
@@ -253,7 +258,7 @@ class Tally:
             self._keep(before, found, None)
 
     def skip(self, row: AuditRow) -> None:
-        """Counts a row that no policy was asked about."""
+        """Counts a row that no policy decided."""
         self.rows += 1
         self.refused += 1
         self.reached_ms = row.ts
