@@ -1,7 +1,8 @@
 """`make bench`: direct, through a bare Python proxy and through wicketd, interleaved, as one table.
 
-QUICK=1 ends in under two minutes. Every measurement is a loader process of its own; processes are
-left to the kernel's scheduler, as they would run on a host of two cores.
+Below it stands what editing, listing and replaying policies cost. QUICK=1 ends in under two minutes
+where the host is idle. Every measurement is a loader process of its own; processes are left to the
+kernel's scheduler, as they would run on a host of two cores.
 """
 
 import asyncio
@@ -10,11 +11,12 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import msgspec
 
-from benchmarks import report
+from benchmarks import policy, report
 from benchmarks.installation import SERVICE, Installation, installed
 from benchmarks.loader import Load, Measured
 from benchmarks.upstream import TOOLS
@@ -25,6 +27,8 @@ _DIRECT: Final = "direct"
 _PASSTHROUGH: Final = "pass-through"
 _OURS: Final = ("wicketd legacy", "wicketd modern")
 PATHS: Final = (_DIRECT, _PASSTHROUGH, *_OURS)
+_BESIDE: Final = 4
+"""Clients beside a replay: enough to be seen, too few to fill both cores."""
 _WARM_S: Final = 1.0
 _WARM_CALLS: Final = 2 * TOOLS
 """Every member has called every tool: what is built at first use is not measured."""
@@ -76,8 +80,20 @@ async def measured(
     return found
 
 
+async def beside_replays(there: Installation, seconds: float, rounds: int) -> report.Figure:
+    """How much slower the slowest of a hundred calls is while a replay runs, in turns with none."""
+    ratios = []
+    for _ in range(rounds):
+        idle = await measured(there, _OURS[1], _BESIDE, seconds)
+        async with policy.replays_running(there):
+            busy = await measured(there, _OURS[1], _BESIDE, seconds)
+        ratios.append(busy.p99_ms / idle.p99_ms)
+    return report.Figure("p99 of calls beside a replay", median(ratios), "x of none", 1.5)
+
+
 async def run(directory: Path, seconds: float, rounds: int) -> report.Report:
     """Measures everything and reports it."""
+    figures = [*await policy.editing(rounds * 4), *policy.lists(rounds)]
     found: dict[tuple[str, int], list[Measured]] = {}
     async with installed(directory) as there:
         await asyncio.sleep(1.0)  # until the daemon's start-up work is over
@@ -91,13 +107,16 @@ async def run(directory: Path, seconds: float, rounds: int) -> report.Report:
                     one = await measured(there, path, clients, seconds)
                     found.setdefault((path, clients), []).append(one)
         after = report.memory(there.pids)
+        figures += await policy.replaying(there)
+        figures.append(await beside_replays(there, seconds, rounds))
     rows = [
         report.row(path, clients, found[path, clients], found[_DIRECT, clients])
         for clients in CLIENTS
         for path in PATHS
     ]
     calls = sum(one.calls for (path, _), of in found.items() if path in _OURS for one in of)
-    return report.report(rows, idle, after, seconds=seconds, rounds=rounds, calls=calls)
+    memory = (idle, after)
+    return report.report(rows, figures, memory, seconds=seconds, rounds=rounds, calls=calls)
 
 
 def main() -> int:

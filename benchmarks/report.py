@@ -47,6 +47,23 @@ class Memory(msgspec.Struct, kw_only=True):
     pss_with_children: float
 
 
+class Figure(msgspec.Struct):
+    """One figure that is not a call's. `limit`: to stay under, or to reach where it `is_floor`."""
+
+    name: str
+    value: float
+    unit: str
+    limit: float | None = None
+    is_floor: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        """Whether it keeps its limit."""
+        if self.limit is None:
+            return True
+        return self.value >= self.limit if self.is_floor else self.value <= self.limit
+
+
 class Report(msgspec.Struct, kw_only=True):
     """A whole run."""
 
@@ -61,6 +78,7 @@ class Report(msgspec.Struct, kw_only=True):
     memory_idle: Memory
     memory_after: Memory
     calls: int
+    figures: list[Figure]
 
 
 def row(path: str, clients: int, rounds: list[Measured], direct: list[Measured]) -> Row:
@@ -96,9 +114,15 @@ def _resident(pid: int) -> tuple[float, float]:
 
 
 def report(
-    rows: list[Row], idle: Memory, after: Memory, *, seconds: float, rounds: int, calls: int
+    rows: list[Row],
+    figures: list[Figure],
+    memory: tuple[Memory, Memory],
+    *,
+    seconds: float,
+    rounds: int,
+    calls: int,
 ) -> Report:
-    """The run with what it ran on."""
+    """The run with what it ran on. `memory`: idle, and after the calls."""
     return Report(
         at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         machine=f"{platform.machine()} {platform.system()} {platform.release()}",
@@ -108,9 +132,10 @@ def report(
         seconds=seconds,
         rounds=rounds,
         rows=rows,
-        memory_idle=idle,
-        memory_after=after,
+        memory_idle=memory[0],
+        memory_after=memory[1],
         calls=calls,
+        figures=figures,
     )
 
 
@@ -143,8 +168,19 @@ def table(made: Report) -> str:
         f"After {made.calls:,} calls: RSS {after.rss:.1f} MiB.",
         "pass-through: uvicorn and aiohttp with nothing in between; CPU: of the daemon, a call.",
         TARGETS,
+        "",
+        *map(_figure, made.figures),
     ]
     return "\n".join(lines)
+
+
+def _figure(one: Figure) -> str:
+    bound = ""
+    if one.limit is not None:
+        sign, met = (">=" if one.is_floor else "<="), ("" if one.is_met else ", not met")
+        bound = f"  (to reach: {sign} {one.limit:,g}{met})"
+    value = f"{one.value:,.0f}" if one.value >= 100 else f"{one.value:.2f}"
+    return f"{one.name:<40}{value:>10} {one.unit}{bound}"
 
 
 def write(made: Report) -> Path:

@@ -30,7 +30,8 @@ class _Message(msgspec.Struct):
     id: int | None = None
 
 
-def _tool(number: int) -> dict[str, Any]:
+def definition(number: int) -> dict[str, Any]:
+    """One tool as the list holds it."""
     properties = {
         "name": {"type": "string"},
         "folder": {"type": "string"},
@@ -53,7 +54,7 @@ _INITIALIZED: Final = {
 }
 _RESULTS: Final = {
     "initialize": msgspec.json.encode(_INITIALIZED),
-    "tools/list": msgspec.json.encode({"tools": [_tool(n) for n in range(TOOLS)]}),
+    "tools/list": msgspec.json.encode({"tools": [definition(n) for n in range(TOOLS)]}),
     "tools/call": msgspec.json.encode(
         {"content": [{"type": "text", "text": ANSWER}], "isError": False}
     ),
