@@ -134,7 +134,10 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
         strict_arguments=is_strict,
     )
     ring = KeyringStatus(db, home.keyring, system.clock)
-    sources = StatusSources(base.kept.snapshots, base.wal, ring, Metrics(), settings)
+    sources = StatusSources(
+        base.kept.snapshots, base.wal, ring, Metrics(), settings,
+        listings.faults, base.kept.upstreams.servers,
+    )  # fmt: skip
     status = Status(db, system.clock, sources)
     people = _people(base)
     gate = Gate(calls)

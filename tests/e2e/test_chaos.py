@@ -26,6 +26,8 @@ from tests.support.daemon import ROOT, RunningDaemon
 from tests.support.fronts import eventually
 from tests.support.guarded import Housed, connector_file, housed
 from tests.support.mcp_client import Answer
+from wicketd.api import endpoints
+from wicketd.api.types.listing import Empty
 from wicketd.domain.calls import Era
 from wicketd.net.client import BUFFERED_BYTES_MAX
 
@@ -255,12 +257,16 @@ async def test_memory_holds_nothing_of_what_was_sent(played: Played) -> None:
     assert played.grown < BUFFERED_BYTES_MAX
 
 
-async def test_a_server_of_a_future_revision_is_named_and_not_spoken_to(played: Played) -> None:
+async def test_a_server_of_a_future_revision_is_named_to_everybody(
+    played: Played,
+) -> None:
     client = await played.wild.house.client(0, Era.MODERN)
     listed = (await client.ask("tools/list")).result
     assert listed["_meta"]["sh.wicket/unavailable"] == [
         {"service": "future", "reason": "incompatible"}
     ]
+    status = await played.wild.house.admin.call(endpoints.STATUS, Empty())
+    assert status.details["unavailable"] == {"home/future": "incompatible"}
     assert {tool["name"].partition("__")[0] for tool in listed["tools"]} == {
         *("small-legacy", "small-modern", "hasty-legacy", "hasty-modern"),
         *("usual-modern", "calm", "wicket"),

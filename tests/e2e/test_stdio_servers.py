@@ -27,7 +27,8 @@ from tests.support.fronts import eventually
 from tests.support.guarded import Housed, housed
 from tests.support.npm import NODE, NPM_BIN, require_npm
 from tests.support.upstreams import Seen, serve
-from wicketd.api import policy_endpoints
+from wicketd.api import endpoints, policy_endpoints
+from wicketd.api.types.listing import Empty
 from wicketd.api.types.policies import PolicyCreate
 
 BIN: Final = Path(sys.executable).parent
@@ -176,6 +177,8 @@ async def test_a_server_of_another_maker_lists_answers_and_is_denied_what_policy
         assert not said.is_error, said
         assert server.answer in str(said.content)
         assert f"{key}__{server.denied}" not in mine
+        status = await served.house.admin.call(endpoints.STATUS, Empty())
+        assert status.details["stdio_servers"][f"home/{key}"] >= 1
         with pytest.raises(MCPError, match="Authorization denied"):
             await client.call_tool(f"{key}__{server.denied or server.tool}", OTHER)
 

@@ -151,6 +151,7 @@ async def test_a_service_that_is_not_connected_says_so_with_its_link(house: Hous
     )
     assert listed.enabled == ("notes", "open")
     assert "open__look" in shown(listed)
+    assert house.listings.faults() == {}  # it is the member's to mend, not the administrator's
 
 
 @pytest.mark.parametrize(
@@ -167,6 +168,25 @@ async def test_a_server_that_fails_is_named_with_its_reason(
     house.servers.lists["open"] = error
     listed = await house.of()
     assert (reasons(listed), listed.catalogues["open"]) == ({"open": reason}, [])
+    assert list(house.listings.faults().values()) == [reason]
+
+
+async def test_administrators_see_a_fault_until_the_next_good_list_or_the_end_of_the_service(
+    house: House,
+) -> None:
+    house.servers.lists["open"] = Unreachable("x")
+    await house.of()
+    agent = await house.calling.state.agents.get("demo")
+    assert house.listings.faults() == {(agent.id, "open"): "unreachable"}
+    house.servers.lists["open"] = [tool("look")]
+    await house.of()
+    assert house.listings.faults() == {}
+    house.servers.lists["open"] = Malformed("x")
+    house.calling.state.clock.ms += FRESH_MS
+    await house.of()
+    assert list(house.listings.faults().values()) == ["incompatible"]
+    await house.calling.state.services.disable(ADMIN, "demo", "open")
+    assert house.listings.faults() == {}
 
 
 async def test_the_last_good_list_stands_in_for_a_day(house: House) -> None:
@@ -189,12 +209,14 @@ async def test_a_list_that_no_longer_fits_is_not_replaced_by_an_old_one(house: H
 async def test_a_late_list_is_not_waited_for_but_announced_and_then_there(house: House) -> None:
     house.hold("open")
     assert reasons(await house.of()) == {"open": "timeout"}
+    assert list(house.listings.faults().values()) == ["timeout"]
     assert house.late == []
     house.servers.held["open"].set()
     async with asyncio.timeout(5):
         while not house.late:
             await asyncio.sleep(0)
     assert house.late == ["open"]
+    assert house.listings.faults() == {}
     listed = await house.of()
     assert (reasons(listed), "open__look" in shown(listed)) == ({}, True)
     assert house.servers.asked == [("open", "bob")]

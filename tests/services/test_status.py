@@ -1,5 +1,7 @@
 """The daemon about itself: healthy, degraded, counted."""
 
+from dataclasses import replace
+
 from tests.support.state import ADMIN, START_MS, State
 from wicketd.domain.agents import AgentStatus
 from wicketd.domain.health import Settings
@@ -12,16 +14,22 @@ from wicketd.services.wal import Wal
 SETTINGS = Settings(file=None, mcp_url="http://127.0.0.1:8650/mcp", items=())
 
 
-def status_of(state: State, metrics: Metrics | None = None) -> Status:
-    """The status over a state."""
-    sources = StatusSources(
+def sources_of(state: State, metrics: Metrics | None = None) -> StatusSources:
+    """What the status is made from; every service is well and none runs over pipes."""
+    return StatusSources(
         snapshots=state.snapshots,
         wal=Wal(state.db, state.clock),
         keyring=KeyringStatus(state.db, state.keyring, state.clock),
         metrics=metrics or Metrics(),
         settings=SETTINGS,
+        faults=dict,
+        servers=dict,
     )
-    return Status(state.db, state.clock, sources)
+
+
+def status_of(state: State, metrics: Metrics | None = None) -> Status:
+    """The status over a state."""
+    return Status(state.db, state.clock, sources_of(state, metrics))
 
 
 async def test_a_fresh_daemon_is_well_and_has_an_empty_log(state: State) -> None:
@@ -72,6 +80,18 @@ async def test_an_agent_whose_set_does_not_load_is_named_and_degrades_nobody_els
     broken = health.details["agents_without_policies"]
     assert isinstance(broken, dict)
     assert list(broken) == ["demo"]
+
+
+async def test_services_are_named_by_agent_with_their_fault_and_their_processes(
+    state: State,
+) -> None:
+    agent = await state.agent()
+    sources = sources_of(state)
+    at = (agent.id, "notes")
+    told = replace(sources, faults=lambda: {at: "timeout"}, servers=lambda: {at: 2})
+    details = (await Status(state.db, state.clock, told).health()).details
+    assert details["unavailable"] == {"demo/notes": "timeout"}
+    assert details["stdio_servers"] == {"demo/notes": 2}
 
 
 async def test_metrics_stand_in_the_details(state: State) -> None:

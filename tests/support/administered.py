@@ -75,6 +75,8 @@ def use_cases(state: State) -> UseCases:
         keyring=KeyringStatus(state.db, state.keyring, state.clock),
         metrics=Metrics(),
         settings=Settings(file=None, mcp_url=MCP_URL, items=()),
+        faults=dict,
+        servers=dict,
     )
     enter = house_of(state, mail=False).enter
     sessions = ToolSessions(

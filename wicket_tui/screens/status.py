@@ -64,6 +64,11 @@ class StatusScreen(FrameScreen[Condition]):
             ("keyring", plain(f"{ring.active}, {ring.rewrapped} of {total} rows under it")),
             ("socket", plain(self.session.socket)),
             *((name.replace("_", " "), plain(number)) for name, number in found.counts.items()),
+            *(
+                (name.replace("_", " "), plain(f"{service} {value}"))
+                for name in ("unavailable", "stdio_servers")
+                for service, value in found.details.get(name, {}).items()
+            ),
         ]
         self.query_one("#health", FactSheet).tell("Health", facts)
         settings = [

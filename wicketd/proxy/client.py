@@ -6,7 +6,7 @@ Source: protocol spec, section 4.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -253,6 +253,10 @@ class UpstreamClient:
                 ),
                 with_secret=True,
             )
+
+    def servers(self) -> Mapping[tuple[AgentId, str], int]:
+        """Servers over pipes that are alive, by (agent id, service)."""
+        return {} if self._pipes is None else self._pipes.servers()
 
     def sweep(self) -> None:
         """Ends processes that were idle for long."""

@@ -8,7 +8,7 @@ alive. Source: protocol spec, 4.6.
 
 import asyncio
 import shutil
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +86,10 @@ class Supervisor:
     def alive_of(self, agent_id: AgentId, service: str) -> int:
         """The same, of one service."""
         return sum(_service(owner) == (agent_id, service) for owner in self._seated.values())
+
+    def servers(self) -> Counter[tuple[AgentId, str]]:
+        """How many are alive of each service, by (agent id, service)."""
+        return Counter(_service(owner) for owner in self._seated.values())
 
     def pipe(self, owner: Owner, connector: Connector, transport: StdioTransport) -> "Pipe":
         """Where requests of the owner go; nothing is started yet.

@@ -112,6 +112,7 @@ class Listings:
         self._copies: OrderedDict[_Key, _Copy] = OrderedDict()
         self._fetches: dict[_Key, _Fetch] = {}
         self._views: dict[tuple[object, ...], frozenset[tuple[str, str]]] = {}
+        self._faults: dict[tuple[AgentId, str], str] = {}
 
     async def of(
         self,
@@ -161,6 +162,25 @@ class Listings:
             return False
         return (service, tool) in self._filtered(caller, snapshot, frozenset({(service, tool)}))
 
+    def faults(self) -> dict[tuple[AgentId, str], str]:
+        """Enabled services whose own fault it was that the last list lacked them, and why.
+
+        By (agent id, service); what a member has not connected is no fault of a service.
+        """
+        found = {}
+        for (agent_id, service), why in self._faults.items():
+            snapshot = self._snapshots.of(agent_id)
+            if snapshot is not None and snapshot.is_enabled(service):
+                found[agent_id, service] = why
+        return found
+
+    def _judge(self, key: _Key, problem: str | None) -> None:
+        at = (AgentId(key[0]), key[1])
+        if problem is None:
+            self._faults.pop(at, None)
+        elif problem in _OWN_FAULTS:
+            self._faults[at] = problem
+
     async def _service(
         self, caller: Caller, snapshot: AgentSnapshot, service: str, listing: Listing
     ) -> tuple[list[JsonObject], str | None]:
@@ -189,6 +209,7 @@ class Listings:
                 await fetch.done.wait()
         except TimeoutError:
             fetch.is_late = True
+            self._judge(key, "timeout")
             return "timeout"
         return fetch.problem
 
@@ -200,6 +221,7 @@ class Listings:
             fetch.problem = "timeout"
         finally:
             self._fetches.pop(key, None)
+            self._judge(key, fetch.problem)
             fetch.done.set()
         if fetch.is_late and fetch.problem is None:
             self._reach.late(caller.agent.id, connector.key)
@@ -289,6 +311,7 @@ class Listings:
         return shown
 
 
+_OWN_FAULTS: Final = frozenset({"timeout", "unreachable", "incompatible"})
 _KEEPS_LAST_GOOD: Final = frozenset({"timeout", "unreachable"})
 _REASONS: Final[dict[RefusalKind, str]] = {
     RefusalKind.NOT_CONNECTED: "not_connected",

@@ -4,7 +4,7 @@ What stops calls of everybody makes it degraded and stands in `reasons`; what co
 waits for somebody stands in `details`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -55,6 +55,10 @@ class StatusSources:
     keyring: KeyringStatus
     metrics: Metrics
     settings: Settings
+    faults: Callable[[], Mapping[tuple[AgentId, str], str]]
+    """Services that lists lack now, and why."""
+    servers: Callable[[], Mapping[tuple[AgentId, str], int]]
+    """Servers over pipes that are alive."""
 
 
 class Status:
@@ -110,6 +114,8 @@ class Status:
         ]
         return {
             "agents_without_policies": broken,
+            "unavailable": _by_service(self._sources.faults(), names),
+            "stdio_servers": _by_service(self._sources.servers(), names),
             "truncation_overdue": self._sources.wal.is_overdue,
             "metrics": samples,
         }
@@ -152,3 +158,13 @@ COUNTS = (
     "connections_broken",
 )
 """What is counted, in the order in which it is shown."""
+
+
+def _by_service(
+    found: Mapping[tuple[AgentId, str], Json], names: Mapping[AgentId, str]
+) -> JsonObject:
+    """By `agent/service`, as administrators name them."""
+    return {
+        f"{names.get(agent_id, agent_id)}/{service}": value
+        for (agent_id, service), value in sorted(found.items())
+    }
