@@ -1,4 +1,4 @@
--- The whole database of wicketd, as release 1 of the schema (PRAGMA user_version = 1) creates it.
+-- The whole database of wicketd, as release 2 of the schema (PRAGMA user_version = 2) creates it.
 --
 -- SQLite, STRICT tables, WAL, synchronous=FULL, foreign_keys=ON, secure_delete=ON, one writer
 -- thread (wicketd/storage/writer.py). Ids are UUIDv7 TEXT; times (`…_at`, `at`, `ts`) INTEGER ms since 1970
@@ -478,6 +478,18 @@ CREATE INDEX ix_audit_ts ON audit (ts);
 CREATE TRIGGER tr_audit_update BEFORE UPDATE ON audit
 BEGIN
     SELECT RAISE(ABORT, 'audit rows are immutable');
+END;
+
+-- The tools behind the Cedar schema that a decision's body names (schemaSha256), as zlib-packed JSON:
+-- with them a row is decided again under its own schema. Written with the first row under a schema; what
+-- is read counts only if it gives that hash again. Kept for ever, one row per change of the tools.
+CREATE TABLE schemas (
+    sha256   BLOB PRIMARY KEY NOT NULL CHECK (length(sha256) = 32),
+    services BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER tr_schemas_update BEFORE UPDATE ON schemas
+BEGIN
+    SELECT RAISE(ABORT, 'schemas are immutable');
 END;
 
 -- The determining statements of a decision, for "which calls did this policy decide".

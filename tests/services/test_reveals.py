@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.support.calling import CAP, Calling, break_disk, mend_disk, open_calling
 from tests.support.rehearsing import rehearsals_over
 from tests.support.state import ADMIN, INSTALL_ID, tool
+from tests.support.tampering import tamper
 from wicketd.audit import checkpoint
 from wicketd.domain.errors import Conflict, NotFound, Unhealthy
 from wicketd.services import proofs
@@ -229,6 +230,8 @@ async def test_what_is_gone_is_said_and_the_rest_is_proven(
     state, reveals, ref = calling.state, reveals_over(calling), await paid(calling)
     state.upstreams.lists["open"] = [tool("look"), tool("pay"), tool("wipe", more="string")]
     await state.services.discover(ADMIN, "demo", "open")
+    assert verified(tmp_path, await reveals.prove(ADMIN, ref, None, WHY)).exit_code == 0
+    await tamper(state.db, "DELETE FROM schemas")  # as of a row of an older release
     proof = await reveals.prove(ADMIN, ref, None, WHY)
     assert proof.missing == (TOOLS_CHANGED,)
     await state.db.write(lambda tx: tx.run(audit.erase_arguments(2**62)))

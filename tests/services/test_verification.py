@@ -11,7 +11,9 @@ import pytest
 from tests.support.calling import CAP, NO_WIPING, Calling, listed, open_calling
 from tests.support.rehearsing import replays_over
 from tests.support.state import ADMIN, tool
+from tests.support.tampering import tamper
 from wicketd.domain.errors import BadRequest
+from wicketd.domain.json import JsonObject
 from wicketd.domain.policies import Decision, Reason
 from wicketd.services.rehearsals import DraftText
 from wicketd.services.replay import ReplayAsk, ReplayState
@@ -80,13 +82,42 @@ async def test_a_row_that_its_set_never_decided_so_is_a_fault(calling: Calling) 
     assert [row.before for row in found.kept] == [True, False]
 
 
-async def test_rows_under_another_schema_are_not_verified(calling: Calling) -> None:
+async def changed(calling: Calling) -> None:
+    """Calls, then another type for the argument that the cap reads and one more tool, and calls."""
+    await calling.policy("Cap", CAP)
     await calls(calling)
-    calling.state.upstreams.lists["open"] = [*listed(), tool("more")]
+    look, wipe, pay = listed()
+    schema: JsonObject = {"type": "object", "properties": {"amount": {"type": "string"}}}
+    calling.state.upstreams.lists["open"] = [look, wipe, {**pay, "inputSchema": schema}, tool("m")]
     await calling.state.services.discover(ADMIN, "demo", "open")
-    await calls(calling)
+    caller = await calling.caller()
+    for name in ("look", "wipe", "m"):
+        await calling.run(calling.call(caller, name))
+
+
+async def test_each_row_is_decided_by_the_tools_of_its_own_time(calling: Calling) -> None:
+    await changed(calling)
     found = await verified(calling)
-    assert (found.matched, found.unmatched, found.faults) == (4, {"schema_changed": 4}, 0)
+    assert (found.matched, found.faults, found.unmatched) == (7, 0, {})
+    assert found.before == found.after == {True: 6, False: 1}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "DELETE FROM schemas",
+        "UPDATE schemas SET services = x'00'",
+        "UPDATE schemas SET services = x'789c8b8e0500011500b9'",  # zlib-packed []
+    ],
+)
+async def test_rows_whose_tools_are_not_known_are_not_verified(
+    calling: Calling, spoil: str
+) -> None:
+    """Rows of an older release, or tools that do not give the schema that the row names."""
+    await changed(calling)
+    await tamper(calling.state.db, spoil)
+    found = await verified(calling)
+    assert (found.matched, found.unmatched, found.faults) == (3, {"schema_changed": 4}, 0)
 
 
 async def test_rows_whose_set_was_altered_are_not_verified(calling: Calling) -> None:

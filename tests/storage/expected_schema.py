@@ -52,6 +52,7 @@ TABLES: dict[str, str] = {
     "tool_session_counts": "session_id kind name n:i",
     "audit": "seq:i id ts:i kind call_id? ref? agent_id? member_id? key_id? session_id? service? "
     "tool? decision? reason_code? body prev:b hash:b epoch:i",
+    "schemas": "sha256:b services:b",
     "audit_policies": "seq:i policy_id version:i statement:i effect mode",
     "audit_args": "call_id kid ct:b expires_at:i",
     "audit_checkpoints": "epoch:i size:i root:b note at:i exported:i",
@@ -72,6 +73,7 @@ PRIMARY_KEYS: dict[str, str] = {
     "policy_revisions": "agent_id revision",
     "tool_session_counts": "session_id kind name",
     "audit": "seq",
+    "schemas": "sha256",
     "audit_policies": "seq policy_id version statement",
     "audit_args": "call_id",
     "audit_checkpoints": "epoch size",
@@ -158,5 +160,6 @@ TRIGGERS: set[tuple[str, str]] = {
     ("policy_versions", "UPDATE"),
     ("policy_versions", "DELETE"),
     ("audit", "UPDATE"),
+    ("schemas", "UPDATE"),
     ("audit", "DELETE"),
 }

@@ -65,6 +65,18 @@ def test_every_later_version_has_its_script() -> None:
     assert numbers == set(range(2, migrate.SCHEMA_VERSION + 1))
 
 
+def test_a_file_of_the_first_release_gets_what_a_new_one_has(
+    connection: sqlite3.Connection,
+) -> None:
+    whole = "SELECT type, name, sql FROM sqlite_master ORDER BY name"
+    migrate.migrate(connection, "f")
+    new = connection.execute(whole).fetchall()
+    connection.executescript("DROP TABLE schemas; PRAGMA user_version = 1;")
+    migrate.migrate(connection, "f")
+    assert connection.execute(whole).fetchall() == new
+    assert _version(connection) == migrate.SCHEMA_VERSION
+
+
 def test_the_packed_schema_is_the_root_file() -> None:
     root = Path(__file__).parents[2]
     assert migrate.schema_text() == (root / "schema.sql").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ from wicketd.domain.errors import Unhealthy
 from wicketd.domain.ports import Query
 from wicketd.storage import meta
 from wicketd.storage.db import SqliteDatabase
+from wicketd.storage.migrate import SCHEMA_VERSION
 from wicketd.storage.readers import STREAMS, Readers
 
 _BAD: Query[str] = Query("SELECT * FROM nowhere", (), lambda row: str(row[0]))
@@ -27,7 +28,7 @@ async def test_more_reads_than_connections_are_all_answered(db: SqliteDatabase) 
 
 async def test_a_read_is_not_held_up_by_an_open_transaction(db: SqliteDatabase) -> None:
     await db.maintain(lambda c: c.execute("BEGIN IMMEDIATE"))
-    assert await db.one(meta.get("schema_version")) == "1"
+    assert await db.one(meta.get("schema_version")) == str(SCHEMA_VERSION)
     await db.maintain(lambda c: c.execute("ROLLBACK"))
 
 
@@ -46,7 +47,8 @@ async def test_more_streams_than_allowed_wait_their_turn(db: SqliteDatabase) -> 
         found = [value async for _, value in db.stream(meta.with_prefix("schema"))]
         return found[-1]
 
-    assert await asyncio.gather(*(last() for _ in range(3 * STREAMS))) == ["1"] * 3 * STREAMS
+    found = await asyncio.gather(*(last() for _ in range(3 * STREAMS)))
+    assert found == [str(SCHEMA_VERSION)] * 3 * STREAMS
 
 
 async def test_a_failing_read_is_unhealthy_and_frees_its_connection(db: SqliteDatabase) -> None:
@@ -55,7 +57,7 @@ async def test_a_failing_read_is_unhealthy_and_frees_its_connection(db: SqliteDa
             await db.one(_BAD)
     with pytest.raises(Unhealthy):
         await anext(db.stream(_BAD))
-    assert await db.one(meta.get("schema_version")) == "1"
+    assert await db.one(meta.get("schema_version")) == str(SCHEMA_VERSION)
 
 
 async def test_a_closed_pool_is_empty(db: SqliteDatabase, path: Path) -> None:

@@ -318,6 +318,7 @@ _SAMPLES: dict[str, dict[str, Any]] = {
         "name": "git__push",
         "n": 1,
     },
+    "schemas": {"sha256": b"h" * 32, "services": b"z"},
     "audit_policies": {
         "seq": 1,
         "policy_id": "policy-1",

@@ -5,14 +5,14 @@ any upstream byte; `settle` makes the outcome durable before the result leaves. 
 `proxy.gate`, which is their only caller. Source: product spec, section 5, steps 9 to 16.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from wicketd.connectors.mapping import Unresolved
 from wicketd.domain.audit import Entry
 from wicketd.domain.calls import Call, Caller, Outcome, Refusal, RefusalKind, Subject
-from wicketd.domain.catalogue import Target, Tool
+from wicketd.domain.catalogue import ServiceView, Target, Tool
 from wicketd.domain.errors import Conflict, Unhealthy
 from wicketd.domain.ids import CallId, call_ref
 from wicketd.domain.policies import Decision, Reason
@@ -26,6 +26,7 @@ from wicketd.policy.schema import ToolShape
 from wicketd.services.desk import Desk
 from wicketd.services.entries import Decided, Recorder
 from wicketd.services.intents import Intents
+from wicketd.services.schema_archive import SchemaArchive
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
 
@@ -40,12 +41,16 @@ _ABOUT_ARGUMENTS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """What `decide` leaves for `record`: the session that counted the call, and its tool."""
+    """What `decide` leaves for `record`: the session that counted the call, and its tool.
+
+    `services`: what gave the schema of the decision.
+    """
 
     session: ToolSession | None
     tool: Tool | None
     audit_show: tuple[str, ...]
     is_listed: Callable[[], bool]
+    services: Mapping[str, ServiceView]
 
 
 class Calls:
@@ -66,6 +71,7 @@ class Calls:
         self._recorder = recorder
         self._strict_arguments = strict_arguments
         self._counted: dict[CallId, _Counted] = {}
+        self._schemas = SchemaArchive()
         self.intents = Intents(desk)
 
     def decide(self, call: Call) -> Decision | Refusal:
@@ -109,6 +115,8 @@ class Calls:
                 self._sessions.uncount(session, call, decision)
             self.intents.ended(call.id)
             raise
+        if counted is not None:
+            self._schemas.kept(decision.schema_sha256)
         if session is not None:
             self._sessions.saved(session)
         self.intents.ended(call.id)
@@ -166,7 +174,7 @@ class Calls:
             session = self._sessions.resolve(call)
             decision = engine.decide(snapshot.engine, _request(call, (None, encoded), session))
             self._sessions.count(session, call, decision)
-        self._counted[call.id] = _Counted(session, None, (), lambda: False)
+        self._counted[call.id] = _Counted(session, None, (), lambda: False, snapshot.services)
         return decision
 
     def _evaluate(
@@ -182,7 +190,9 @@ class Calls:
             self._sessions.count(session, call, decision)
         else:
             decision = decisions.refused(snapshot.engine.stamp, found)
-        self._counted[call.id] = _Counted(session, tool, show, lambda: _is_listed(call, snapshot))
+        self._counted[call.id] = _Counted(
+            session, tool, show, lambda: _is_listed(call, snapshot), snapshot.services
+        )
         return decision
 
     def _encoded(
@@ -206,6 +216,8 @@ class Calls:
     def _write_decision(
         self, tx: Tx, call: Call, decision: Decision, counted: _Counted | None
     ) -> Call:
+        if counted is not None:
+            self._schemas.keep(tx, decision.schema_sha256, counted.services.values())
         if counted is not None and counted.session is not None:
             self._sessions.persist(tx, counted.session, call, decision)
             decided = Decided(counted.session.id, counted.tool, counted.audit_show)

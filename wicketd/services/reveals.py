@@ -26,6 +26,7 @@ from wicketd.services.desk import Desk
 from wicketd.services.proofs import Basis, Decided, Proof
 from wicketd.services.recorded import not_kept
 from wicketd.services.rehearsals import Rehearsals
+from wicketd.services.schema_archive import views_under
 from wicketd.services.verification import set_at
 from wicketd.storage import audit, checkpoints
 
@@ -145,7 +146,10 @@ class Reveals:
         views = list(now.views.values())
         schema = render(views)
         if schema.sha256.hex() != decided.schema_sha256:
-            return None, (*missing, TOOLS_CHANGED)
+            earlier = await views_under(self._desk.db, decided.schema_sha256)
+            if earlier is None:
+                return None, (*missing, TOOLS_CHANGED)
+            views, schema = earlier, render(earlier)
         if given is not None:
             arguments = msgspec.json.decode(given.canonical, type=dict)
             target = proofs.target_of(views, decided, arguments)

@@ -10,7 +10,7 @@ from typing import Final
 from wicketd.domain.errors import SchemaTooNew
 from wicketd.storage.faults import broken
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 def schema_text() -> str:
