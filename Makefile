@@ -61,3 +61,5 @@ long: venv ## the tests that are too long for every run
 	$(PY) -m pytest -q -m long tests $(ARGS)
 
 nightly: test long faults conformance ## every long suite
+	$(PY) -m tests.conformance.run --eras legacy
+	$(PY) -m tests.conformance.run --eras modern

@@ -38,6 +38,9 @@ class Count:
         return f"{self.passed}/{self.failed}"
 
 
+_BROKEN: Final = Count(0, 1, ("it ended without a word",))
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One run. `output`: what the suite printed."""
@@ -98,8 +101,10 @@ def _scenarios(output: Path) -> dict[str, Count]:
     for directory in sorted(output.iterdir()):
         named = _STAMPED.fullmatch(directory.name)
         if named is not None:
-            checks = msgspec.json.decode((directory / "checks.json").read_bytes())
-            found[named[1]] = _count(checks)
+            checks = directory / "checks.json"
+            found[named[1]] = (
+                _count(msgspec.json.decode(checks.read_bytes())) if checks.exists() else _BROKEN
+            )
     return found
 
 
@@ -110,17 +115,26 @@ def _count(checks: list[dict[str, Any]]) -> Count:
     return Count(passed, len(failed), reasons)
 
 
-def faults(found: Found, revision: str) -> list[str]:
-    """Why a run does not pass the gate; none if it does."""
+def across(eras: str, revision: str) -> Mapping[str, str]:
+    """What the era of a fixture cannot express, each with its reason; none where it speaks both."""
+    if eras == "both":
+        return {}
+    text = (HERE / "across.toml").read_text()
+    listed: Mapping[str, Mapping[str, Mapping[str, str]]] = tomllib.loads(text)
+    return listed[eras][revision]
+
+
+def faults(found: Found, revision: str, eras: str = "both") -> list[str]:
+    """Why a run does not pass; none if it does. `eras`: of the fixture."""
     said: list[str] = []
-    if found.code != 0:
+    if eras == "both" and found.code != 0:
         said.append(f"the suite ended with exit code {found.code}")
     missing = scored(revision) - found.scenarios.keys()
     if missing:
         said.append(f"scored but not run: {', '.join(sorted(missing))}")
-    expected = undeclared(revision)
-    if surprises := found.failing - expected.keys():
-        said.append(f"failing, though not in undeclared.toml: {', '.join(sorted(surprises))}")
-    if passing := expected.keys() - found.failing:
-        said.append(f"in undeclared.toml, though passing: {', '.join(sorted(passing))}")
+    expected = undeclared(revision).keys() | across(eras, revision).keys()
+    if surprises := found.failing - expected:
+        said.append(f"failing, though in no list: {', '.join(sorted(surprises))}")
+    if passing := expected - found.failing:
+        said.append(f"in a list, though passing: {', '.join(sorted(passing))}")
     return said
