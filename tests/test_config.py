@@ -22,6 +22,7 @@ OTHERS: dict[tuple[str, str], Any] = {
     ("server", "public_url"): "https://mcp.example",
     ("mcp", "request_errors"): "http",
     ("mcp", "tool_name_max"): 64,
+    ("mcp", "input_timeout_s"): 60,
     ("policy", "unnamed_arguments"): "strict",
     ("services", "drift"): "hold",
     ("audit", "arguments"): "digest",

@@ -223,7 +223,12 @@ def _mcp(
         handle,
         rules,
         lambda: "degraded" if status.is_degraded else "ok",
-        around=Surroundings(base.presences, base.system.clock, base.system.spawn),
+        around=Surroundings(
+            base.presences,
+            base.system.clock,
+            base.system.spawn,
+            input_timeout_s=base.config.mcp.input_timeout_s,
+        ),
         rest=portal(
             base.kept.desk,
             people.enter,
@@ -339,5 +344,10 @@ def _ports(base: Foundation, gate: Gate, lists: MemberLists) -> Ports:
         ids=base.system.ids,
         portal=connect_page(base.config.url),
         sealer=base.sealer,
-        held=HeldCalls(base.presences, base.system.spawn, base.system.random),
+        held=HeldCalls(
+            base.presences,
+            base.system.spawn,
+            base.system.random,
+            timeout_s=base.config.mcp.input_timeout_s,
+        ),
     )

@@ -69,6 +69,8 @@ class McpTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whether every list offers `wicket__status`."""
     tool_name_max: Annotated[int, Meta(ge=16, le=128)] = 48
     """Longest `service__tool`; longer tools are excluded with a note."""
+    input_timeout_s: Annotated[int, Meta(ge=1, le=3600)] = 300
+    """How long a person may think about a server's question before it counts as cancelled."""
 
 
 class RateTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

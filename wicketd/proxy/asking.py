@@ -14,7 +14,7 @@ from wicketd.proxy import relaying
 from wicketd.proxy.session_table import LegacySession
 
 INPUT_TIMEOUT_S: Final = 300.0
-"""How long a person may think about a question."""
+"""How long a person may think about a question, unless the setting `input_timeout_s` says else."""
 _ID: Final = "elicitationId"
 
 
