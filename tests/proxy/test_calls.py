@@ -30,7 +30,7 @@ from wicketd.domain.calls import (
 )
 from wicketd.domain.json import JsonObject
 from wicketd.proxy import sealed
-from wicketd.proxy.calls import Standing
+from wicketd.proxy.calls import Asked, Standing
 
 MEMBERS = ("ana", "bob", "eve")
 BODIES = (None, tools_call("nowhere"), modern("tools/list"), modern("no/such"), rpc("tools/list"))
@@ -543,3 +543,42 @@ def test_a_call_that_is_cancelled_while_a_person_thinks_has_nothing_left_open() 
     running = legacy_rounds(asked("who"), ends={"ask": End.CANCEL}).run()
     assert running.of().count("stored") == running.of().count("store_outcome") == 1
     assert isinstance(running.raised[0], Cancelled)
+
+
+def listening(*uris: str, **script: Any) -> Running:
+    wished: JsonObject = {"resourceSubscriptions": [*uris], "toolsListChanged": True}
+    body = modern("subscriptions/listen", notifications=wished)
+    return Running(Script(body=body, **script)).run()
+
+
+def test_each_uri_that_a_listener_names_is_decided_and_recorded_by_itself() -> None:
+    running = listening("notes+a:1", "notes+a:2", "nowhere")
+    heard: Asked = running.about("answer")
+    assert [call.front_name for call in heard.granted] == ["notes+a:1", "notes+a:2"]
+    assert running.of().count("stored") == running.of().count("store_outcome") == 2
+    assert "send" not in running.of()
+
+
+@pytest.mark.parametrize("decided", ["deny", "refuse"])
+def test_what_a_listener_may_not_hear_of_is_left_out(decided: str) -> None:
+    running = listening("notes+a:1", decision=decided)
+    assert running.about("answer").granted == ()
+    assert ("store_intent" if decided == "deny" else "refuse") in running.of()
+
+
+def test_nobody_listens_whose_subscription_is_not_durable() -> None:
+    for step in ("store_intent", "store_outcome"):
+        running = listening("notes+a:1", ends={step: End.REFUSE})
+        assert "answer" not in running.of()
+        assert error_of(running)["code"] == -32603
+
+
+def test_a_legacy_subscription_holds_once_the_upstream_has_taken_it() -> None:
+    headers = {"mcp-session-id": "mcp_sess_1"}
+    body = rpc("resources/subscribe", uri="notes+a:1")
+    script: dict[str, Any] = {"body": body, "headers": headers, "enters": Standing("2025-11-25")}
+    assert "subscribed" in Running(Script(**script)).run().of()
+    refused = Answer(None, {"code": -1, "message": "no"}, 200, 1, 2)
+    others: list[dict[str, Any]] = [{"answer": refused}, {"decision": "deny"}]
+    for more in others:
+        assert "subscribed" not in Running(Script(**script, **more)).run().of()

@@ -18,6 +18,8 @@ from wicketd.proxy.subscriptions import Place
 
 BACKOFF_S: Final = 1.0
 BACKOFF_MAX_S: Final = 60.0
+REFUSED_S: Final = 600.0
+"""Until an upstream is asked again that has no channel, or takes no credential of the member."""
 
 Listen: TypeAlias = Callable[[Caller, Connector], Awaitable[bool]]
 """Keeps a channel open until it ends; gives whether it is worth opening again."""
@@ -49,11 +51,15 @@ class Channels:
         self._random = random
         self._present: dict[tuple[AgentId, MemberId], list[Presence]] = {}
         self._tasks: dict[Place, Task] = {}
+        self._refused: set[Place] = set()
 
     def join(self, caller: Caller) -> Presence:
         """A stream of the caller's member is open; hand what it gives to `leave`."""
         presence = Presence(caller)
-        self._present.setdefault(_member(caller), []).append(presence)
+        member = _member(caller)
+        self._present.setdefault(member, []).append(presence)
+        for place in [place for place in self._refused if place[:2] == member]:
+            self._close(place)
         self._open(caller)
         return presence
 
@@ -66,7 +72,7 @@ class Channels:
         if not present:
             self._present.pop(member, None)
             for place in [place for place in self._tasks if place[:2] == member]:
-                self._tasks.pop(place).cancel()
+                self._close(place)
 
     def caller_at(self, place: Place) -> Caller | None:
         """Whose key unlocks at a place now; None: nobody of the member listens."""
@@ -81,9 +87,7 @@ class Channels:
 
     def reopen(self, place: Place) -> None:
         """What is wanted at a place has changed, or its member has come back."""
-        task = self._tasks.pop(place, None)
-        if task is not None:
-            task.cancel()
+        self._close(place)
         present = self._present.get(place[:2])
         if present:
             self._open(present[-1].caller)
@@ -93,18 +97,26 @@ class Channels:
         wanted = {connector.key: connector for connector in self._connectors(caller.agent.id)}
         for place in [place for place in self._tasks if place[:2] == member]:
             if place[2] not in wanted:
-                self._tasks.pop(place).cancel()
+                self._close(place)
         for key, connector in wanted.items():
             if (*member, key) not in self._tasks:
                 keeping = self._keep(member, connector)
                 self._tasks[*member, key] = self._spawn(keeping, name=f"channel {key}")
+
+    def _close(self, place: Place) -> None:
+        self._refused.discard(place)
+        task = self._tasks.pop(place, None)
+        if task is not None:
+            task.cancel()
 
     async def _keep(self, member: tuple[AgentId, MemberId], connector: Connector) -> None:
         pause_s = BACKOFF_S
         while member in self._present:
             began_s = self._clock.monotonic_s()
             if not await self._listen(self._present[member][-1].caller, connector):
-                return
+                self._refused.add((*member, connector.key))
+                await asyncio.sleep(REFUSED_S)
+                continue
             lasted_s = self._clock.monotonic_s() - began_s
             pause_s = BACKOFF_S if lasted_s > BACKOFF_MAX_S else min(pause_s * 2, BACKOFF_MAX_S)
             await asyncio.sleep(pause_s * (0.5 + self._random.bytes(1)[0] / 512))

@@ -218,6 +218,8 @@ class UpstreamClient:
         self, caller: Caller, connector: Connector, credential: Credential, uris: frozenset[str]
     ) -> None:
         """Tells a legacy upstream that of its subscriptions only `uris` are wanted still."""
+        if _is_shared(connector):
+            return  # another member may want to hear of them
         lane = self._lane(caller.agent.id, caller.member.id, connector)
         with suppress(Upstream):
             route = self._route(connector, lane)
