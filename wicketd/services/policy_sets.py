@@ -21,9 +21,9 @@ from wicketd.policy import diagnose, engine
 from wicketd.policy.checks import Scope
 from wicketd.policy.engine import Snapshot
 from wicketd.policy.entities import Uid
-from wicketd.policy.names import tree
+from wicketd.policy.names import Names, tree
 from wicketd.policy.projections import Projected
-from wicketd.policy.schema import render
+from wicketd.policy.schema import CedarSchema, render
 from wicketd.policy.stack import BigStack
 from wicketd.services import rules, views
 from wicketd.services.builtin import BUILT_IN_KEY, status_view
@@ -100,6 +100,7 @@ class PolicySets:
         self._catalogue = catalogue
         self._settings = settings or SetRules()
         hold = self._settings.hold_changed
+        self._worded: tuple[dict[str, ServiceView], CedarSchema, Names] | None = None
         self.standing = Standing(desk.db, catalogue, hold_changed=hold)
 
     def built_in(self) -> dict[str, ServiceView]:
@@ -244,13 +245,23 @@ class PolicySets:
         refused = diagnose.of_guard(text)
         if refused:
             return refused
-        schema = render(list(now.views.values()))
+        schema, names = self._words(now.views)
         may_permit = scope is not None or now.agent.trust is Trust.TRUSTED
-        names = tree(schema, list(now.views.values()))
         asked = Scope.of(now.agent.key, schema, may_permit=may_permit, names=names)
         everyone = await self._desk.db.all(members.of_agent(now.agent.id))
         asked = asked.among(everyone)
         return await self._tools.checker.check(schema.text, text, asked)
+
+    def _words(self, views: Mapping[str, ServiceView]) -> tuple[CedarSchema, Names]:
+        """Schema and names of the views, kept for the next record of the same set.
+
+        Each record of a set is checked against the same words, and there is one for each service.
+        """
+        if self._worded is None or self._worded[0] != views:
+            listed = list(views.values())
+            schema = render(listed)
+            self._worded = dict(views), schema, tree(schema, listed)
+        return self._worded[1:]
 
     async def require_valid(self, now: SetNow, text: str, scope: MemberId | None) -> None:
         """Lets a text pass that may be in force.
