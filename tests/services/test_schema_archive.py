@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.calling import Calling, break_disk, mend_disk, open_calling
-from wicketd.domain.errors import AuditNotDurable
-from wicketd.domain.ports import Query
-from wicketd.services.schema_archive import views_under
+from tests.support.calling import Calling, open_calling
+from wicketd.domain.errors import Conflict
+from wicketd.domain.ports import Query, Tx
+from wicketd.services.schema_archive import SchemaArchive, views_under
 
 COUNT = Query("SELECT count(*) FROM schemas", (), lambda row: int(row[0]))
 
@@ -42,10 +42,18 @@ async def test_nothing_stands_under_what_is_no_hash(calling: Calling) -> None:
 async def test_tools_that_did_not_become_durable_are_kept_with_the_next_row(
     calling: Calling,
 ) -> None:
-    caller = await calling.caller()
-    await break_disk(calling.state.db)
-    with pytest.raises(AuditNotDurable):
-        await calling.run(calling.call(caller))
-    await mend_disk(calling.state.db)
-    await calling.run(calling.call(caller))
-    assert await calling.state.db.one(COUNT) == 1
+    db, archive = calling.state.db, SchemaArchive()
+    snapshot = calling.state.snapshots.of((await calling.state.agents.get("demo")).id)
+    assert snapshot is not None
+    sha256, views = snapshot.engine.stamp.schema_sha256, [*snapshot.services.values()]
+
+    def lost(tx: Tx) -> None:
+        archive.keep(tx, sha256, views)
+        message = "The reference is taken."
+        raise Conflict(message)
+
+    with pytest.raises(Conflict):
+        await db.write(lost)
+    assert await db.one(COUNT) == 0
+    await db.write(lambda tx: archive.keep(tx, sha256, views))
+    assert await db.one(COUNT) == 1

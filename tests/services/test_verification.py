@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.calling import CAP, NO_WIPING, Calling, listed, open_calling
 from tests.support.rehearsing import replays_over
-from tests.support.state import ADMIN, tool
+from tests.support.state import ADMIN, OPEN, tool
 from tests.support.tampering import tamper
 from wicketd.domain.errors import BadRequest
 from wicketd.domain.json import JsonObject
@@ -100,6 +100,28 @@ async def test_each_row_is_decided_by_the_tools_of_its_own_time(calling: Calling
     found = await verified(calling)
     assert (found.matched, found.faults, found.unmatched) == (7, 0, {})
     assert found.before == found.after == {True: 6, False: 1}
+
+
+async def test_targets_are_mapped_by_the_rule_of_their_own_time(calling: Calling) -> None:
+    """Names were folded; today they are not, and the entity has an attribute more."""
+    state = calling.state
+    rule = '[[target]]\nentity = "Room"\ntools = ["look"]\nid = "{text}"\npattern = "[A-Za-z]+"\n'
+    state.connectors["open"] = f'{OPEN}\n{rule}fold = "lower"\n'
+    await state.services.reload(ADMIN)
+    caller = await calling.caller()
+    snapshot = state.snapshots.of(caller.agent.id)
+    assert snapshot is not None
+    look = snapshot.tools["open", "look"]
+    await state.services.ack(ADMIN, "demo", "open", "look", str(look.hash))
+    forbid = 'forbid (principal, action, resource) when { resource == OpenMCP::Room::"acme" };'
+    await calling.policy("No acme", forbid)
+    for text in ("ACME", "other"):
+        await calling.run(calling.call(caller, "look", arguments={"text": text}))
+    state.connectors["open"] = f'{OPEN}\n{rule}attrs = {{ name = "{{text}}" }}\n'
+    await state.services.reload(ADMIN)
+    found = await verified(calling)
+    assert (found.matched, found.faults, found.unmatched) == (2, 0, {})
+    assert found.before == found.after == {True: 1, False: 1}
 
 
 @pytest.mark.parametrize(
