@@ -18,6 +18,4 @@ PENDING: Final[dict[str, str]] = {
     "POST /v1/accounts/{account}/offboard": FIRST_HOUR,
     "wicket setup": FIRST_HOUR,
     "wicket offboard": FIRST_HOUR,
-    "wicketd backup": FIRST_HOUR,
-    "wicketd restore": FIRST_HOUR,
 }

@@ -272,6 +272,48 @@ def keyring_retire(
         typer.echo(f"{kid} is out of the keyring. Next: copy the file off this host.")
 
 
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not exist.")],
+    config: ConfigOption = None,
+) -> None:
+    """Copies the database while the daemon runs; no key is in it."""
+    from wicketd.services import backup as backups
+
+    with explained():
+        settings, _ = load(config)
+        database = settings.state / backups.NAME
+        made = backups.make(database, file, SystemClock().now_ms())
+        typer.echo(
+            f"made {file} ({made.size_bytes:,} bytes, audit row {made.audit_seq}), "
+            "and its manifest\n"
+            "Keep both off this host. The keyring is not in it, and without one nothing opens it."
+        )
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A copy with its manifest.")],
+    config: ConfigOption = None,
+    *,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move a database aside; accept an unsigned log.")
+    ] = False,
+) -> None:
+    """Puts a backup in the place of the database; wicketd must be stopped."""
+    from wicketd.daemon import read_keys
+    from wicketd.services import backup as backups
+    from wicketd.services.retiring import Tools
+
+    with explained():
+        settings, _ = load(config)
+        keys = read_keys(settings, dict(os.environ))
+        tools = Tools(SystemClock(), SystemIds(), SystemRandom())
+        work = backups.restore(file, settings.state, keys, tools, force=force)
+        for line in asyncio.run(work).lines():
+            typer.echo(line)
+
+
 def main() -> int:
     """Runs the command line; gives the exit code."""
     try:

@@ -15,7 +15,7 @@ def test_a_reader_reads_and_cannot_write(
 ) -> None:
     path = tmp_path / "wicket.db"
     writer = connect.writer(path)
-    migrate.migrate(writer, path)
+    migrate.migrate(writer, path, 0)
     writer.close()
     reader = opens(path)
     assert reader.execute("SELECT count(*) FROM agents").fetchone() == (0,)

@@ -17,7 +17,7 @@ from wicketd.storage.group import Fold, Folds, Unit, run_group
 @pytest.fixture
 def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     opened = connect.writer(tmp_path / "wicket.db")
-    migrate.migrate(opened, "f")
+    migrate.migrate(opened, Path("f"), 0)
     yield opened
     opened.close()
 

@@ -283,7 +283,7 @@ _SMALL = {
 def schema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     path: Path = tmp_path_factory.mktemp("plans") / "wicket.db"
     connection = connect.writer(path)
-    migrate.migrate(connection, path)
+    migrate.migrate(connection, path, 0)
     yield connection
     connection.close()
 

@@ -35,7 +35,7 @@ class _Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[_Bench]:
     connection = connect.writer(tmp_path / "wicket.db")
-    migrate.migrate(connection, "f")
+    migrate.migrate(connection, Path("f"), 0)
     made = _Bench(connection)
     yield made
     await asyncio.to_thread(made.writer.stop)

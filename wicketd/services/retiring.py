@@ -4,15 +4,12 @@
 one writer. `let_go_beside` leaves the chain alone and runs beside one.
 """
 
-import os
-import pwd
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from wicketd.audit.journal import Journal
-from wicketd.domain.actor import Actor, Permission
 from wicketd.domain.errors import Conflict
 from wicketd.domain.members import MemberKey
 from wicketd.domain.ports import Clock, Ids, Random, Tx
@@ -22,6 +19,7 @@ from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.desk import Desk, Unit
 from wicketd.services.events import Events
 from wicketd.services.installation import CHECK, check_ring, check_values, forget_kid
+from wicketd.services.operators import operator
 from wicketd.services.resealing import held_by
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.transitions import break_sealed, end_key
@@ -85,7 +83,7 @@ async def let_go(
         forget_kid(unit.tx, kid)
         return dropped
 
-    dropped = await desk.change(_operator(), work)
+    dropped = await desk.change(operator(), work)
     await desk.wal.truncate()
     return dropped
 
@@ -158,13 +156,3 @@ async def _desk(db: SqliteDatabase, tools: Tools) -> Desk:
         sessions=sessions,
         wal=Wal(db, tools.clock),
     )
-
-
-def _operator() -> Actor:
-    """Whoever runs the command on this host."""
-    uid = os.getuid()
-    try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = f"uid:{uid}"
-    return Actor(uid, name, os.getpid(), Permission.WRITE)

@@ -47,6 +47,23 @@ def unattended(path: Path) -> sqlite3.Connection:
     return _read_only(path, "immutable=1")
 
 
+def copy_of(source: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    """Copies one committed state of `source` into an empty file; gives a connection to the copy.
+
+    In one step, inside one read transaction: a busy writer cannot make it start over. The copy has
+    no write-ahead log, so that it is one file.
+    """
+    copied = sqlite3.connect(path, isolation_level=None)  # noqa: TID251  # this is storage's own door
+    try:
+        source.backup(copied, pages=-1)
+        copied.execute("PRAGMA journal_mode = DELETE")
+        copied.execute("PRAGMA query_only = ON")
+    except BaseException:
+        copied.close()
+        raise
+    return copied
+
+
 def _read_only(path: Path, options: str) -> sqlite3.Connection:
     connection = sqlite3.connect(  # noqa: TID251  # this is storage's own door
         f"{path.resolve().as_uri()}?{options}",

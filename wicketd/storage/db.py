@@ -80,7 +80,7 @@ class SqliteDatabase:
         files.prepare(path)
         lock = files.LockFile(path)
         try:
-            connection = _open_checked(path)
+            connection = _open_checked(path, clock.now_ms())
         except BaseException:
             lock.release()
             raise
@@ -203,13 +203,13 @@ class SqliteDatabase:
         self._health.degrade(reason, self._clock.now_ms())
 
 
-def _open_checked(path: Path) -> sqlite3.Connection:
+def _open_checked(path: Path, now_ms: int) -> sqlite3.Connection:
     try:
         connection = connect.writer(path)
     except sqlite3.Error as error:
         raise broken(path, error) from error
     try:
-        migrate(connection, path)
+        migrate(connection, path, now_ms)
         _check(connection, path)
     except sqlite3.Error as error:
         connection.close()

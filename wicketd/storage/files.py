@@ -99,6 +99,15 @@ def identity(path: Path) -> Identity | None:
         return None
 
 
+def sync(path: Path) -> None:
+    """Puts a file, or the names of a directory, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def free_bytes(path: Path) -> int:
     """Space that this process may still use on the database's file system."""
     usage = os.statvfs(path.parent)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from wicketd.domain.ports import Query
-from wicketd.storage import connect
+from wicketd.storage import connect, copies
+from wicketd.storage.copies import Manifest
 from wicketd.storage.faults import broken, unreadable
 from wicketd.storage.files import side_files
 from wicketd.storage.migrate import check_version
@@ -48,6 +49,10 @@ class OfflineDatabase:
     def close(self) -> None:
         """Closes the file."""
         self._connection.close()
+
+    def save(self, target: Path, now_ms: int) -> Manifest:
+        """A copy of the database as it is now, and its manifest; see `copies.save`."""
+        return copies.save(self._connection, target, now_ms)
 
     def one(self, query: Query[T]) -> T | None:
         """The first row, or None.
