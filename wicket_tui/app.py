@@ -48,6 +48,7 @@ class WicketApp(Everywhere, App[None]):
     CSS_PATH = [  # noqa: RUF012  # Textual declares it so
         "styles/app.tcss",
         "styles/dialogs.tcss",
+        "styles/editor.tcss",
     ]
     SCREENS: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {
         "dashboard": DashboardScreen,
@@ -230,7 +231,7 @@ class WicketApp(Everywhere, App[None]):
 
     def frames(self) -> list[FrameScreen[Any]]:
         """The screens that were shown, in whatever state."""
-        kept = self._installed_screens.values()
+        kept = {*self._installed_screens.values(), *self.screen_stack}
         return [one for one in kept if isinstance(one, FrameScreen) and one.is_built]
 
     def _first_theme(self) -> str:

@@ -39,6 +39,14 @@ class Host:
         home = Path(self.environ.get("HOME", "/nonexistent"))
         return Path(self.environ.get("XDG_CONFIG_HOME") or home / ".config") / "wicket"
 
+    @property
+    def state(self) -> Path | None:
+        """Where drafts are kept; None for a user without a home."""
+        named, home = self.environ.get("XDG_STATE_HOME"), self.environ.get("HOME")
+        if named:
+            return Path(named) / "wicket"
+        return Path(home) / ".local" / "state" / "wicket" if home else None
+
     def keys(self) -> Mapping[str, Any]:
         """The table of `keys.toml`, empty when there is none.
 

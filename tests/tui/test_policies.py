@@ -20,7 +20,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDaemon]:
 
 async def choose(person: Terminal, key: str) -> None:
     """Puts the cursor on a policy."""
-    await person.until("baseline-files", key, "online")
+    await person.until("baseline-f", key, "online")
     await person.press("slash")
     await person.type(key)
     await person.press("enter")

@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.widgets import Button, Input, Label, Select, Static
@@ -32,7 +34,9 @@ class Field:
 
 
 class FormDialog(Dialog[str]):
-    """A form. It is dismissed with the sentence of what was done."""
+    """A form. It is dismissed with the sentence of what was done; `ctrl+s` sends it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "send", show=False)]
 
     class Sent(Message):
         """The daemon did it."""
@@ -86,6 +90,10 @@ class FormDialog(Dialog[str]):
     @on(Input.Submitted)
     def _next(self) -> None:
         self.focus_next()
+
+    def action_send(self) -> None:
+        """Sends what is filled in, from whichever field."""
+        self.query_one("#yes", Button).press()
 
     @on(Button.Pressed)
     def _press(self, event: Button.Pressed) -> None:

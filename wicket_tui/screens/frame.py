@@ -63,6 +63,8 @@ class FrameScreen(Screen[None], Generic[D]):
     """One of the eight screens. `NAME`: as in the registry; `TOPICS`: events that change it."""
 
     NAME: ClassVar[str]
+    PLACE: ClassVar[str] = ""
+    """The one of the eight that it belongs to, if it is none itself."""
     TOPICS: ClassVar[frozenset[str]] = frozenset()
     NEEDS_AGENT: ClassVar[bool] = True
     AUTO_FOCUS = ""
@@ -139,7 +141,7 @@ class FrameScreen(Screen[None], Generic[D]):
     @override
     def compose(self) -> ComposeResult:
         yield Masthead()
-        yield Places(self.NAME)
+        yield Places(self.PLACE or self.NAME)
         yield Banner()
         with Vertical(id="body"):
             yield Panel(*self.body(), id="panel")

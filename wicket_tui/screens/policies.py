@@ -11,8 +11,10 @@ from typing_extensions import override
 
 from wicket_tui.client import CallFailed
 from wicket_tui.screens.confirm import Confirmed
+from wicket_tui.screens.editor import EditorScreen
 from wicket_tui.screens.listing import ListScreen
 from wicket_tui.screens.pick import PickDialog
+from wicket_tui.snippets import snippets
 from wicket_tui.widgets.facts import Pair
 from wicket_tui.widgets.rows import Column, Row
 from wicket_tui.widgets.text import plain
@@ -79,7 +81,7 @@ class PoliciesScreen(ListScreen[Listed]):
     TOPICS = frozenset({"policies", "services"})
     COLUMNS = (
         Column("Policy", 0),
-        Column("Effect", 19, from_width=78),
+        Column("Effect", 9, from_width=64),
         Column("State", 11),
         Column("Ver", 4),
         Column("Hits", 6),
@@ -200,6 +202,38 @@ class PoliciesScreen(ListScreen[Listed]):
     @override
     def shown_twin(self) -> str:
         return "policy show {agent} {policy}" if self.item else "policy list {agent}"
+
+    def do_policy_edit(self) -> None:
+        """Opens the policy in the editor."""
+        item, agent = self.item, self.agent
+        if item is not None and agent is not None:
+            _ = self.wicket.switch_screen(EditorScreen(agent, item.version.key))
+
+    def do_policy_new(self) -> None:
+        """Offers the recipes that the agent's names can fill; the editor opens with one."""
+        if self.agent is not None:
+            self._read_recipes(self.agent)
+
+    @work(exclusive=True, group="recipes", exit_on_error=False)
+    async def _read_recipes(self, agent: str) -> None:
+        try:
+            ref = agents.AgentRef(agent=agent)
+            schema = await self.session.call(policy_endpoints.SCHEMA, ref)
+        except CallFailed as failure:
+            self.say_failed(failure.problem)
+            return
+        offered = {one.name: one for one in snippets(schema.names)}
+        rows = [Row(name, (plain(name), plain(one.help))) for name, one in offered.items()]
+        rows.append(Row("", (plain("nothing"), plain("An empty text."))))
+
+        def begin(name: str | None) -> None:
+            if name is not None:
+                text = offered[name].text + "\n" if name else ""
+                screen = EditorScreen(agent, "", name=name, text=text)
+                _ = self.wicket.switch_screen(screen)
+
+        columns = (Column("Begin with", 20), Column("What it does", 0))
+        self.wicket.open(PickDialog("New policy", columns, rows), begin)
 
     def do_policy_enabled(self, _given: Confirmed) -> None:
         """Turns the policy on or off."""
