@@ -33,6 +33,7 @@ from wicketd.policy.slices import Statement
 
 SchemaHandle: TypeAlias = cedarpy.Schema
 EntitiesHandle: TypeAlias = cedarpy.Entities
+PolicyHandle: TypeAlias = cedarpy.PolicySet
 
 CPU_LIMIT_NS: Final = 50_000_000
 CACHED: Final = 4_096
@@ -150,7 +151,7 @@ def compile_set(
 def _compiled(record: PolicyVersion, facts: Sequence[StatementFacts]) -> list[Statement]:
     spans = [(span.start, span.end) for span in lexer.split(record.text)]
     read = [(one.start, one.end) for one in facts]
-    if len(_parsed(record.text)) != len(spans) or read != spans:
+    if len(parsed(record.text)) != len(spans) or read != spans:
         raise PolicyInvalid(f"The statements of {record.key} cannot be told apart. Save it again.")
     return [slices.statement(record, number, one) for number, one in enumerate(facts, 1)]
 
@@ -162,8 +163,12 @@ def _guarded(text: str) -> None:
         raise PolicyInvalid(findings[0].message, details=[{"code": findings[0].code}])
 
 
-def _parsed(text: str) -> cedarpy.PolicySet:
-    """The policies of a text, which the guard sees first."""
+def parsed(text: str) -> PolicyHandle:
+    """A handle on the policies of a text, which the guard sees first.
+
+    Raises:
+        PolicyInvalid: guard or parser refuse the text.
+    """
     _guarded(text)
     try:
         return cedarpy.PolicySet.from_str(text, release_gil=True)
@@ -178,7 +183,7 @@ def facts_of(text: str) -> list[StatementFacts]:
     Raises:
         PolicyInvalid: guard or parser refuse the text.
     """
-    _parsed(text)
+    parsed(text)
     spans = lexer.split(text)
     heads = "\n".join(head(text[span.start : span.end]) for span in spans)
     return jsonform.facts(cedarpy.policies_to_json_str(heads), spans)
@@ -215,13 +220,15 @@ def parse_error(text: str, *, is_part: bool = False) -> str | None:
     return None
 
 
-def residual(text: str, action: Uid, known: Json, schema: SchemaHandle) -> JsonObject | None:
-    """What is left of one statement where only the action is known; None if it holds as it is.
+def residual(
+    policy: PolicyHandle, action: Uid, known: Json, schema: SchemaHandle
+) -> JsonObject | None:
+    """What is left of a statement where only the action is known; None if it holds as it is.
 
     `known`: the action's entities. Experimental upstream: no call is decided by it.
     """
     entities_text, asked = msgspec.json.encode(known).decode(), {"action": canonical(action)}
-    found = cedarpy.is_authorized_partial(asked, _parsed(text), entities_text, schema)
+    found = cedarpy.is_authorized_partial(asked, policy, entities_text, schema)
     return None if "policy0" in found.diagnostics.reasons else found.residuals.get("policy0", {})
 
 
@@ -231,7 +238,7 @@ def layout(text: str) -> str:
     Raises:
         PolicyInvalid: guard or parser refuse the text.
     """
-    _parsed(text)
+    parsed(text)
     return cedarpy.format_policies(text, 80, 2)
 
 
@@ -278,7 +285,7 @@ def probe(snapshot: Snapshot, member: Member, question: Question, text: str) -> 
         PolicyInvalid: guard or parser refuse the text.
     """
     handle = _facts(snapshot, member, question)
-    found = cedarpy.is_authorized(question.asked, _parsed(text), handle, snapshot.handle)
+    found = cedarpy.is_authorized(question.asked, parsed(text), handle, snapshot.handle)
     return Probed(bool(found.diagnostics.reasons), next(iter(found.diagnostics.errors), None))
 
 

@@ -13,8 +13,8 @@ import msgspec
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Effect, StatementFacts
-from wicketd.policy import engine, entities, lexer, slices
-from wicketd.policy.engine import SchemaHandle
+from wicketd.policy import engine, entities, heads, lexer, slices
+from wicketd.policy.engine import PolicyHandle, SchemaHandle
 from wicketd.policy.entities import Subject, Uid
 from wicketd.policy.schema import ToolShape
 
@@ -54,6 +54,8 @@ class Touch(msgspec.Struct, frozen=True):
     actions: tuple[Uid, ...]
 
 
+_Seen: TypeAlias = tuple[frozenset[Uid], str | None]
+"""The named entities among an action and its ancestors, and its type where that is tested."""
 Reach: TypeAlias = Callable[[str, StatementFacts], tuple[Uid, ...]]
 """Actions that a statement touches."""
 
@@ -95,28 +97,42 @@ def touched(
         PolicyInvalid: guard or parser refuse the text.
     """
     actions = slices.scoped_actions(facts.action)
-    inside = [
-        one
-        for one in subjects
-        if (actions is None or not actions.isdisjoint(one.actions))
-        and slices.listing_scope(facts.resource, one.service, one.types) is not None
-    ]
-    # Where no condition names the action, what holds for one of them holds for all.
-    is_alike = sum(token.text == "action" for token in lexer.significant(statement)) == 1
-    if is_alike:
-        tick()
-        return inside if inside and _can_hold(statement, inside[0], schema) else []
+    policy, seen_as = engine.parsed(statement), _view(statement)
+    answers: dict[_Seen, bool] = {}
     found: list[Subject] = []
-    for one in inside:
-        tick()
-        if _can_hold(statement, one, schema):
+    for one in subjects:
+        if actions is not None and actions.isdisjoint(one.actions):
+            continue
+        if slices.listing_scope(facts.resource, one.service, one.types) is None:
+            continue
+        seen = seen_as(one)
+        if seen not in answers:
+            tick()
+            answers[seen] = _can_hold(policy, one, schema)
+        if answers[seen]:
             found.append(one)
     return found
 
 
-def _can_hold(statement: str, at: Subject, schema: SchemaHandle) -> bool:
+def _view(statement: str) -> Callable[[Subject], _Seen]:
+    """What the conditions of a statement can see of an action that its head matches.
+
+    An action has no attributes: conditions compare it with the entities that they name, ask what it
+    lies in, and may test its type. Actions that are seen alike have one answer.
+    """
+    conditions = statement[heads.scope(statement)[-1].end :]
+    named = frozenset((path.type, path.id) for path in lexer.paths(conditions))
+    tests_type = any(token.text == "is" for token in lexer.significant(conditions))
+
+    def seen(one: Subject) -> _Seen:
+        return named & one.actions, one.action[0] if tests_type else None
+
+    return seen
+
+
+def _can_hold(policy: PolicyHandle, at: Subject, schema: SchemaHandle) -> bool:
     """Whether a statement can hold for some call of an action."""
-    left = engine.residual(statement, at.action, entities.of_action(at), schema)
+    left = engine.residual(policy, at.action, entities.of_action(at), schema)
     return left is None or not _never(left)
 
 
