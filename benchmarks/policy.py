@@ -26,8 +26,8 @@ from wicketd.domain.catalogue import ServiceView, Tier
 from wicketd.policy import listing, names
 from wicketd.policy.checks import Scope
 from wicketd.policy.child import PolicyChild
+from wicketd.policy.entities import ActionAt
 from wicketd.policy.schema import render
-from wicketd.policy.touches import ToolAt
 from wicketd.services.policy_names import Nameable
 
 AGENT: Final = "bench"
@@ -153,7 +153,7 @@ async def _check(child: PolicyChild, rounds: int) -> Figure:
 
 async def _touches(child: PolicyChild, rounds: int) -> Figure:
     schema = render([catalogue(320)])
-    places = [ToolAt.of(shape) for shape in schema.shapes.values()]
+    places = [ActionAt.of(shape) for shape in schema.shapes.values()]
 
     async def touches(number: int) -> None:
         condition = f'action in Wicket::Action::"read" && principal.role == "r{number}"'

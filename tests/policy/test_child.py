@@ -16,9 +16,9 @@ from wicketd.domain.sessions import SessionFacts
 from wicketd.policy import engine, setups, vectors
 from wicketd.policy.checks import Scope
 from wicketd.policy.child import Crashed, PolicyChild
+from wicketd.policy.entities import ActionAt
 from wicketd.policy.replay import Principal, RecordedCall, Replayer
 from wicketd.policy.simulate import HypotheticalCall
-from wicketd.policy.touches import ToolAt
 
 SCHEMA = two_services()
 SCOPE = Scope.of("agent", SCHEMA, may_permit=True)
@@ -94,7 +94,7 @@ async def test_a_child_that_does_not_answer_costs_an_answer(
 
 
 async def test_it_tells_what_each_valid_statement_touches(live: PolicyChild) -> None:
-    places = [ToolAt.of(one) for one in SCHEMA.shapes.values()]
+    places = [ActionAt.of(one) for one in SCHEMA.shapes.values()]
     text = f'{NAMED}\npermit (principal);\n@id("all") {PERMIT}'
     found = await live.touches(SCHEMA.text, text, places)
     assert found is not None
@@ -108,7 +108,7 @@ async def test_it_tells_what_each_valid_statement_touches(live: PolicyChild) -> 
 
 
 async def test_one_statement_is_remembered_for_each_set_of_tools(live: PolicyChild) -> None:
-    places = [ToolAt.of(one) for one in SCHEMA.shapes.values()]
+    places = [ActionAt.of(one) for one in SCHEMA.shapes.values()]
     found = [await live.touches(SCHEMA.text, PERMIT, some) for some in (places, places[:1])]
     assert [len(one[0].actions) for one in found if one] == [len(places), 1]
 
@@ -117,10 +117,10 @@ async def test_touches_end_without_an_answer_where_time_is_short() -> None:
     tight = (
         sys.executable,
         "-c",
-        "from wicketd.policy import child; child.TOUCHES_CPU_NS = -1; child.main()",
+        "from wicketd.policy import child, examiner; examiner.TOUCHES_CPU_NS = -1; child.main()",
     )
     for process in (PolicyChild(tight), PolicyChild(SILENT, 0.2)):
-        places = [ToolAt.of(one) for one in SCHEMA.shapes.values()]
+        places = [ActionAt.of(one) for one in SCHEMA.shapes.values()]
         assert await process.touches(SCHEMA.text, NAMED, places) is None
         await process.stop()
 

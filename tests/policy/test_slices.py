@@ -4,8 +4,13 @@ from typing import Any
 
 import pytest
 
-from wicketd.policy.slices import listing_scope, scoped_actions, uid_of
+from tests.support.policies import make_record, world
+from wicketd.domain.ids import MemberId
+from wicketd.domain.policies import Mode
+from wicketd.policy import slices
+from wicketd.policy.slices import listing_scope, scoped_actions, sure_forbids, uid_of
 
+FORBID = "forbid (principal, action, resource);"
 ALL: dict[str, Any] = {"op": "All"}
 TOOL, REPO = "Wicket::Tool", "GitHubMCP::Repository"
 
@@ -61,3 +66,23 @@ def test_a_scope_of_unknown_form_is_refused(scope: dict[str, Any]) -> None:
         scoped_actions(scope)
     with pytest.raises(TypeError):
         uid_of({"type": 1, "id": "x"})
+
+
+def test_forbids_that_are_sure_are_enforced_of_this_scope_and_read_no_call() -> None:
+    conditioned = FORBID[:-1] + " when { context.time.hour > 3 };"
+    statements = (
+        world()
+        .snapshot(
+            make_record(f'@id("a") {FORBID}', "kept"),
+            make_record(FORBID.replace("forbid", "permit"), "permit"),
+            make_record(FORBID, "watched", mode=Mode.SHADOW),
+            make_record(conditioned, "conditioned"),
+            make_record(f'@id("b") {FORBID}', "of-ann", scope="ann"),
+        )
+        .statements
+    )
+    agent = f'@id("a") {FORBID}'
+    assert sure_forbids(statements, None, None) == [agent]
+    assert sure_forbids(statements, MemberId("ann"), None) == [agent, f'@id("b") {FORBID}']
+    assert sure_forbids(statements, MemberId("bob"), "kept") == []
+    assert len(sure_forbids(statements[1:2] * 300, None, None)) == slices.MAX_FORBIDS

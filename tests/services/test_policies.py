@@ -162,6 +162,15 @@ async def test_a_text_that_the_guard_refuses_has_at_most_a_hundred_problems(stat
     assert len(await state.policies.check("demo", text)) == 100
 
 
+async def test_a_permit_is_held_against_the_other_policies_in_force(state: State) -> None:
+    await ready(state)
+    await create(state, name="Shut", text="forbid (principal, action, resource);")
+    text = "permit (principal, action, resource) when { context.time.hour > 3 };"
+    (warning,) = await state.policies.check("demo", text)
+    assert (warning.code, warning.severity) == ("always_forbidden", "warning")
+    assert await state.policies.check("demo", text, policy="shut") == []
+
+
 async def test_a_failing_save_leaves_the_set_in_force(state: State) -> None:
     await ready(state)
     saved = await create(state)

@@ -29,6 +29,7 @@ from wicketd.net.client import GuardedClient
 from wicketd.oauth.client import OAuthHttp
 from wicketd.policy import checker, engine, formatting, touches
 from wicketd.policy.checks import Scope
+from wicketd.policy.entities import ActionAt
 from wicketd.policy.stack import BigStack
 from wicketd.services.agents import Agents
 from wicketd.services.clock_guard import ClockGuard
@@ -147,7 +148,7 @@ class InProcessChecker:
         )
 
     async def touches(
-        self, schema_text: str, text: str, at: Sequence[touches.ToolAt]
+        self, schema_text: str, text: str, at: Sequence[ActionAt]
     ) -> list[touches.Touch] | None:
         """See `PolicyChild.touches`."""
 

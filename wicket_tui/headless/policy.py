@@ -168,10 +168,17 @@ async def rollback(
 
 @command(app, "check")
 async def check(
-    shell: Shell, agent: AgentArg, file: FileArg = "-", *, member: MemberOpt = None
+    shell: Shell,
+    agent: AgentArg,
+    file: FileArg = "-",
+    *,
+    member: MemberOpt = None,
+    policy: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The policy that the text would replace.")
+    ] = None,
 ) -> Exit | None:
     """The problems of a text; nothing is saved. Exit 6 when it has errors."""
-    request = policies.PolicyCheck(agent=agent, text=text_of(file), scope=member)
+    request = policies.PolicyCheck(agent=agent, text=text_of(file), scope=member, policy=policy)
     checked = await shell.call(policy_endpoints.POLICY_CHECK, request)
     lines = [finding(problem) for problem in checked.problems]
     shell.show(checked, "\n".join(lines) or "No problems.")

@@ -15,7 +15,7 @@ from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
 from wicketd.policy import lexer
 from wicketd.policy.diagnose import Place, problem
-from wicketd.policy.entities import Uid
+from wicketd.policy.entities import ActionAt, Uid
 from wicketd.policy.lexer import Path, Span
 from wicketd.policy.names import Names, TargetIds
 from wicketd.policy.nearest import nearest
@@ -40,6 +40,10 @@ class Scope:
     members: tuple[str, ...] | None = None
     """Ids of the agent's members as principals; None: not known here."""
     groups: tuple[str, ...] | None = None
+    live: tuple[ActionAt, ...] = ()
+    """What calls can come about; empty: statements are not tried."""
+    forbids: tuple[str, ...] = ()
+    """Forbids that are in force beside the text, as statements."""
 
     @classmethod
     def of(

@@ -12,9 +12,7 @@ import hashlib
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -23,28 +21,24 @@ import msgspec
 from wicketd.domain.errors import PolicyInvalid, Unhealthy, WicketError
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
-from wicketd.policy import checker, engine, formatting, simulate, touches
+from wicketd.policy import engine, formatting, simulate
 from wicketd.policy.checks import Scope
-from wicketd.policy.engine import SchemaHandle, Snapshot
-from wicketd.policy.entities import Uid
+from wicketd.policy.engine import Snapshot
+from wicketd.policy.entities import ActionAt
+from wicketd.policy.examiner import Examiner
 from wicketd.policy.lru import Lru
 from wicketd.policy.replay import ListChange, RecordedCall, Replayed, Replayer
 from wicketd.policy.setups import Setup
 from wicketd.policy.simulate import Explained, HypotheticalCall
 from wicketd.policy.stack import STACK_BYTES
-from wicketd.policy.touches import ToolAt, Touch
+from wicketd.policy.touches import Touch
 
 DEADLINE_S: Final = 5.0
 REPLAY_DEADLINE_S: Final = 60.0
 """For one page of a replay."""
-TOUCHES_CPU_NS: Final = 2_000_000_000
-"""For what the statements of a text touch: ends before the child would have to be killed."""
 MODULE: Final = "wicketd.policy.child"
 _LINE_LIMIT: Final = 64 * 1024 * 1024
-_SCHEMAS: Final = 8
 _SETUPS: Final = 4
-_STATEMENTS: Final = 1_024
-"""Whose validation is remembered: an editor checks the same text again and again."""
 _CRASHED: Final = (
     "The policy checker stopped on this text and was started again. "
     "Simplify the text, or try once more."
@@ -65,7 +59,7 @@ class _Ask(msgspec.Struct, frozen=True, omit_defaults=True):
     rows: msgspec.Raw = msgspec.Raw(b"[]")
     members: tuple[Member, ...] = ()
     tools: tuple[tuple[str, str], ...] = ()
-    at: tuple[ToolAt, ...] = ()
+    at: tuple[ActionAt, ...] = ()
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -135,7 +129,7 @@ class PolicyChild:
             return [Problem("error", "checker_crashed", error.message, None, 0, end, 1, 1, None)]
 
     async def touches(
-        self, schema_text: str, text: str, at: Sequence[ToolAt]
+        self, schema_text: str, text: str, at: Sequence[ActionAt]
     ) -> list[Touch] | None:
         """What the statements of a guarded text touch; None: it took too long or did not end well.
 
@@ -269,19 +263,13 @@ def _environment() -> Mapping[str, str]:
     return {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONUTF8": "1"}
 
 
-class _OutOfTime(Exception):
-    """The budget of a question is spent."""
-
-
 class Worker:
-    """The child's end: answers lines; keeps the schemas it parsed last."""
+    """The child's end: answers lines; keeps what it read and compiled last."""
 
     def __init__(self) -> None:
-        self._schemas: Lru[str, SchemaHandle] = Lru(_SCHEMAS)
+        self._examiner = Examiner()
         self._setups: Lru[bytes, tuple[Setup, list[Snapshot]]] = Lru(_SETUPS)
         self._replayer: Replayer | None = None
-        self._messages: Lru[tuple[bytes, str], list[str]] = Lru(_STATEMENTS)
-        self._touched: Lru[tuple[bytes, bytes, str], tuple[Uid, ...]] = Lru(_STATEMENTS)
 
     def answer(self, line: bytes) -> bytes:
         """The answer to one line, without its line end."""
@@ -295,9 +283,9 @@ class Worker:
 
     def _result(self, ask: _Ask) -> object:
         if ask.op == "check":
-            return self._check(ask)
+            return self._examiner.check(ask.schema, ask.text, ask.scope)
         if ask.op == "touches":
-            return self._touches(ask)
+            return _Touches(self._examiner.touches(ask.schema, ask.text, ask.at))
         if ask.op == "format":
             return formatting.format_text(ask.text)
         if ask.op == "simulate":
@@ -307,48 +295,6 @@ class Worker:
         if ask.op in {"replay", "rows", "lists"}:
             return self._replay(ask)
         return engine.facts_of(ask.text)
-
-    def _check(self, ask: _Ask) -> object:
-        """A check that asks the validator about no statement twice under one schema."""
-        schema, digest = self._schema(ask.schema)
-        return checker.check(schema, ask.text, ask.scope, self._validator(schema, digest))
-
-    def _schema(self, text: str) -> tuple[SchemaHandle, bytes]:
-        """A schema and the digest of its text."""
-        schema = self._schemas.get(text, lambda: engine.parse_schema(text))
-        return schema, hashlib.sha256(text.encode()).digest()
-
-    def _validator(self, schema: SchemaHandle, digest: bytes) -> Callable[[str], list[str]]:
-        def validate(statement: str) -> list[str]:
-            make = partial(engine.validate, statement, schema)
-            return self._messages.get((digest, statement), make)
-
-        return validate
-
-    def _touches(self, ask: _Ask) -> _Touches:
-        """What statements touch, remembered for each."""
-        schema, digest = self._schema(ask.schema)
-        validate = self._validator(schema, digest)
-        subjects = [one.subject() for one in ask.at]
-        among = hashlib.sha256(msgspec.json.encode(ask.at)).digest()
-        until = time.thread_time_ns() + TOUCHES_CPU_NS
-
-        def tick() -> None:
-            if time.thread_time_ns() > until:
-                raise _OutOfTime
-
-        def reach(statement: str, facts: StatementFacts) -> tuple[Uid, ...]:
-            def make() -> tuple[Uid, ...]:
-                found = touches.touched(statement, facts, subjects, schema, tick)
-                return tuple(one.action for one in found)
-
-            return self._touched.get((digest, among, statement), make)
-
-        try:
-            found = touches.touches(ask.text, lambda statement: bool(validate(statement)), reach)
-        except _OutOfTime:
-            return _Touches(None)
-        return _Touches(found)
 
     def _replay(self, ask: _Ask) -> object:
         if ask.op == "replay":

@@ -157,9 +157,7 @@ def _compiled(record: PolicyVersion, facts: Sequence[StatementFacts]) -> list[St
 
 
 def _guarded(text: str) -> None:
-    """Refuses a text that the guard refuses."""
-    findings = lexer.guard(text)
-    if findings:
+    if findings := lexer.guard(text):
         raise PolicyInvalid(findings[0].message, details=[{"code": findings[0].code}])
 
 
@@ -204,9 +202,8 @@ def validate(text: str, schema: SchemaHandle) -> list[str]:
     """The validator's messages on a guarded text; none if it validates."""
     _guarded(text)
     found = cedarpy.validate_policies(text, schema, release_gil=True)
-    if not found.errors and not found.validation_passed:
-        return ["the validator refused the policy"]
-    return [error.error for error in found.errors]
+    said = [error.error for error in found.errors]
+    return said or ([] if found.validation_passed else ["the validator refused the policy"])
 
 
 def parse_error(text: str, *, is_part: bool = False) -> str | None:
@@ -221,23 +218,23 @@ def parse_error(text: str, *, is_part: bool = False) -> str | None:
 
 
 def residual(
-    policy: PolicyHandle, action: Uid, known: Json, schema: SchemaHandle
+    policy: PolicyHandle, action: Uid, known: EntitiesHandle, schema: SchemaHandle
 ) -> JsonObject | None:
     """What is left of a statement where only the action is known; None if it holds as it is.
 
     `known`: the action's entities. Experimental upstream: no call is decided by it.
     """
-    entities_text, asked = msgspec.json.encode(known).decode(), {"action": canonical(action)}
-    found = cedarpy.is_authorized_partial(asked, policy, entities_text, schema)
+    found = cedarpy.is_authorized_partial({"action": canonical(action)}, policy, known, schema)
     return None if "policy0" in found.diagnostics.reasons else found.residuals.get("policy0", {})
 
 
-def layout(text: str) -> str:
-    """A text that parses in the engine's layout: width 80, indent 2.
+def failures(policy: PolicyHandle, asked: JsonObject, known: EntitiesHandle) -> list[str]:
+    """What the engine cannot evaluate in a call that nobody made; no schema looks at it."""
+    return cedarpy.is_authorized(asked, policy, known, None).diagnostics.errors
 
-    Raises:
-        PolicyInvalid: guard or parser refuse the text.
-    """
+
+def layout(text: str) -> str:
+    """A text in the engine's layout: width 80, indent 2. `PolicyInvalid` if it does not parse."""
     parsed(text)
     return cedarpy.format_policies(text, 80, 2)
 
@@ -295,8 +292,6 @@ def _facts(snapshot: Snapshot, member: Member, question: Question) -> EntitiesHa
 
 
 def _stable(snapshot: Snapshot, member: Member, subject: Subject) -> EntitiesHandle:
-    """The entities of a member and action, kept by every fact of the member that they show."""
-
     def make() -> EntitiesHandle:
         return entities_of(entities.stable(snapshot.agent_key, member, subject))
 
@@ -356,8 +351,7 @@ def _enforced(
     started = snapshot.cpu_ns()
     verdict = _ask(snapshot, question, handle, part)
     spent = snapshot.cpu_ns() - started
-    is_late = spent > CPU_LIMIT_NS
-    return Verdict(Reason.ENGINE_LATE) if is_late else verdict, spent // 1000
+    return Verdict(Reason.ENGINE_LATE) if spent > CPU_LIMIT_NS else verdict, spent // 1000
 
 
 def _ask(snapshot: Snapshot, question: Question, handle: EntitiesHandle, part: Slice) -> Verdict:

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from wicketd.domain.catalogue import Target
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.members import Member
@@ -36,6 +38,8 @@ ACTIONS: Final = {
     Kind.RESOURCE: ("Wicket::Action", "read_resource"),
 }
 """Actions of requests that no tool answers; they have no ancestors."""
+RESOURCES: Final = {Kind.PROMPT: "Wicket::Prompt", Kind.RESOURCE: "Wicket::Resource"}
+"""The types of what they ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,31 @@ class Subject:
     """Every resource type of the action."""
     actions: frozenset[Uid]
     """The action and its ancestors: what an action scope may name to match."""
+
+
+class ActionAt(msgspec.Struct, frozen=True):
+    """What statements can match the calls of an action in a service by; travels to the child."""
+
+    action: Uid
+    groups: tuple[Uid, ...]
+    service: str
+    types: tuple[str, ...]
+
+    @classmethod
+    def of(cls, shape: ToolShape) -> "ActionAt":
+        """A tool of a schema."""
+        return cls(shape.action, shape.groups, shape.service, shape.types)
+
+    @classmethod
+    def other(cls, kind: Kind, service: str) -> "ActionAt":
+        """The prompts or the resources of a service."""
+        return cls(ACTIONS[kind], (), service, (RESOURCES[kind],))
+
+    def subject(self) -> Subject:
+        """The subject of its calls, which no question about actions asks for attributes."""
+        actions = frozenset((self.action, *self.groups))
+        nothing = ("Wicket::Tool", "")
+        return Subject(self.action, self.groups, nothing, {}, self.service, self.types, actions)
 
 
 def tool_subject(shape: ToolShape) -> Subject:
@@ -76,9 +105,9 @@ def tool_subject(shape: ToolShape) -> Subject:
 def other_subject(kind: Kind, service: str, name: str) -> Subject:
     """The subject of a prompt (`name`) or resource (`name`: its URI as the upstream knows it)."""
     if kind is Kind.PROMPT:
-        uid, attrs = ("Wicket::Prompt", f"{service}__{name}"), {"name": name}
+        uid, attrs = (RESOURCES[kind], f"{service}__{name}"), {"name": name}
     else:
-        uid, attrs = ("Wicket::Resource", f"{service}+{name}"), {"uri": name}
+        uid, attrs = (RESOURCES[kind], f"{service}+{name}"), {"uri": name}
     action = ACTIONS[kind]
     return Subject(action, (), uid, dict(attrs), service, (uid[0],), frozenset((action,)))
 

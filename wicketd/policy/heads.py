@@ -8,6 +8,7 @@ from wicketd.policy import lexer
 from wicketd.policy.lexer import Token
 
 _EFFECTS = frozenset({"permit", "forbid"})
+_FACTS = frozenset({"principal", "resource", "context"})
 
 
 def head(statement: str) -> str:
@@ -25,15 +26,33 @@ def with_resource(statement: str, clause: str) -> str:
     Raises:
         ValueError: it has no head.
     """
-    tokens = scope(statement)
-    depth, commas = 0, []
-    for token in tokens:
-        depth += (token.text in {"(", "["}) - (token.text in {")", "]"})
-        if depth == 1 and token.text == ",":
-            commas.append(token)
-    # A trailing comma may close the scopes.
-    behind = commas[2] if len(commas) > 2 else tokens[-1]
+    _, commas, behind = _separated(statement)
     return f"{statement[: commas[1].end]} {clause}{statement[behind.start :]}"
+
+
+def conditions(statement: str) -> str:
+    """What stands behind the scopes.
+
+    Raises:
+        ValueError: the statement has no head.
+    """
+    return statement[scope(statement)[-1].end :]
+
+
+def is_sure(statement: str) -> bool:
+    """Whether no condition reads what differs from call to call."""
+    return all(token.text not in _FACTS for token in lexer.significant(conditions(statement)))
+
+
+def opened(statement: str) -> str:
+    """The statement for any principal and any resource.
+
+    Raises:
+        ValueError: it has no head.
+    """
+    tokens, commas, behind = _separated(statement)
+    before, action = statement[: tokens[0].end], statement[commas[0].start : commas[1].end]
+    return f"{before}principal{action} resource{statement[behind.start :]}"
 
 
 def scope(statement: str) -> list[Token]:
@@ -52,6 +71,18 @@ def scope(statement: str) -> list[Token]:
             if depth == 0:
                 return tokens[start : at + 1]
     raise ValueError("The statement has no head.")
+
+
+def _separated(statement: str) -> tuple[list[Token], list[Token], Token]:
+    """The tokens of the scopes, the commas between them, and the token behind the third."""
+    tokens = scope(statement)
+    depth, commas = 0, []
+    for token in tokens:
+        depth += (token.text in {"(", "["}) - (token.text in {")", "]"})
+        if depth == 1 and token.text == ",":
+            commas.append(token)
+    # A trailing comma may close the scopes.
+    return tokens, commas, commas[2] if len(commas) > 2 else tokens[-1]
 
 
 def _is_effect(tokens: list[Token], at: int) -> bool:

@@ -11,11 +11,13 @@ from typing import Final
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Determining, Effect, Mode, PolicyVersion, StatementFacts
+from wicketd.policy import heads
 from wicketd.policy.entities import Uid
-from wicketd.policy.heads import with_resource
 
 MAX_SET_BYTES: Final = 2 * 1024 * 1024
 MAX_SET_STATEMENTS: Final = 5_000
+MAX_FORBIDS: Final = 200
+"""That a check looks at beside a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,25 @@ def select(
     )
 
 
+def sure_forbids(
+    statements: Iterable[Statement], member_id: str | None, replaced: str | None
+) -> list[str]:
+    """Enforced forbids that hold for calls of a record's scope whatever a call says of itself.
+
+    `replaced`: the key of a record to leave out. At most 200 are given.
+    """
+    found = [
+        one.text
+        for one in statements
+        if one.ref.effect is Effect.FORBID
+        and one.ref.mode is Mode.ENFORCE
+        and one.ref.key != replaced
+        and one.scope_member_id in {None, member_id}
+        and heads.is_sure(one.text)
+    ]
+    return found[:MAX_FORBIDS]
+
+
 def _is_in_scope(one: Statement, member_id: str | None) -> bool:
     if one.scope_member_id is not None:
         return one.scope_member_id == member_id
@@ -157,7 +178,7 @@ def for_listing(
         if scope != one.resource:
             kind = scope.get("entity_type")
             clause = f"resource is {kind}" if isinstance(kind, str) else "resource"
-            kept.append(replace(one, text=with_resource(one.text, clause)))
+            kept.append(replace(one, text=heads.with_resource(one.text, clause)))
         else:
             kept.append(one)
     return kept

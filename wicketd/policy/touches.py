@@ -16,29 +16,8 @@ from wicketd.domain.policies import Effect, StatementFacts
 from wicketd.policy import engine, entities, heads, lexer, slices
 from wicketd.policy.engine import PolicyHandle, SchemaHandle
 from wicketd.policy.entities import Subject, Uid
-from wicketd.policy.schema import ToolShape
 
 _NOTHING: Final[JsonObject] = {"Value": False}
-
-
-class ToolAt(msgspec.Struct, frozen=True):
-    """What statements can match a tool by, as it goes to the policy child."""
-
-    action: Uid
-    groups: tuple[Uid, ...]
-    service: str
-    types: tuple[str, ...]
-
-    @classmethod
-    def of(cls, shape: ToolShape) -> "ToolAt":
-        """A tool of a schema."""
-        return cls(shape.action, shape.groups, shape.service, shape.types)
-
-    def subject(self) -> Subject:
-        """The subject of its calls, which no question about actions asks for attributes."""
-        actions = frozenset((self.action, *self.groups))
-        nothing = ("Wicket::Tool", "")
-        return Subject(self.action, self.groups, nothing, {}, self.service, self.types, actions)
 
 
 class Touch(msgspec.Struct, frozen=True):
@@ -78,6 +57,10 @@ def touches(text: str, has_errors: Callable[[str], bool], reach: Reach) -> list[
     return found
 
 
+class OutOfTime(Exception):
+    """The time for questions to the engine is spent."""
+
+
 def _nothing() -> None:
     """No limit."""
 
@@ -96,19 +79,74 @@ def touched(
     Raises:
         PolicyInvalid: guard or parser refuse the text.
     """
+    policy = engine.parsed(statement)
+
+    def may_hold(at: Subject) -> bool:
+        tick()
+        left = _left(policy, at, schema)
+        return left is None or not _never(left)
+
+    return _where(statement, _inside(facts, subjects), may_hold)
+
+
+def always(
+    statement: str,
+    facts: StatementFacts,
+    subjects: Iterable[Subject],
+    schema: SchemaHandle,
+    tick: Callable[[], None] = _nothing,
+) -> list[Subject]:
+    """The subjects of whose calls it matches all that its principal and resource scopes match.
+
+    A condition that reads anything but the action is taken for one that a call can fail.
+
+    Raises:
+        PolicyInvalid: guard or parser refuse the text.
+    """
+    if not heads.is_sure(statement):
+        return []
+    policy = engine.parsed(heads.opened(statement))
+
+    def must_hold(at: Subject) -> bool:
+        tick()
+        return _left(policy, at, schema) is None
+
+    return _where(statement, _inside(facts, subjects), must_hold)
+
+
+def representatives(
+    statement: str, facts: StatementFacts, subjects: Iterable[Subject]
+) -> list[Subject]:
+    """Of the subjects that its scopes match, one for each view that its conditions have of them."""
+    seen_as = _view(statement)
+    first: dict[_Seen, Subject] = {}
+    for one in _inside(facts, subjects):
+        first.setdefault(seen_as(one), one)
+    return list(first.values())
+
+
+def _inside(facts: StatementFacts, subjects: Iterable[Subject]) -> list[Subject]:
+    """The subjects that action and resource scope can match."""
     actions = slices.scoped_actions(facts.action)
-    policy, seen_as = engine.parsed(statement), _view(statement)
+    return [
+        one
+        for one in subjects
+        if (actions is None or not actions.isdisjoint(one.actions))
+        and slices.listing_scope(facts.resource, one.service, one.types) is not None
+    ]
+
+
+def _where(
+    statement: str, inside: Iterable[Subject], holds: Callable[[Subject], bool]
+) -> list[Subject]:
+    """The subjects for which something holds, asked once for those that conditions see alike."""
+    seen_as = _view(statement)
     answers: dict[_Seen, bool] = {}
     found: list[Subject] = []
-    for one in subjects:
-        if actions is not None and actions.isdisjoint(one.actions):
-            continue
-        if slices.listing_scope(facts.resource, one.service, one.types) is None:
-            continue
+    for one in inside:
         seen = seen_as(one)
         if seen not in answers:
-            tick()
-            answers[seen] = _can_hold(policy, one, schema)
+            answers[seen] = holds(one)
         if answers[seen]:
             found.append(one)
     return found
@@ -120,7 +158,7 @@ def _view(statement: str) -> Callable[[Subject], _Seen]:
     An action has no attributes: conditions compare it with the entities that they name, ask what it
     lies in, and may test its type. Actions that are seen alike have one answer.
     """
-    conditions = statement[heads.scope(statement)[-1].end :]
+    conditions = heads.conditions(statement)
     named = frozenset((path.type, path.id) for path in lexer.paths(conditions))
     tests_type = any(token.text == "is" for token in lexer.significant(conditions))
 
@@ -130,10 +168,9 @@ def _view(statement: str) -> Callable[[Subject], _Seen]:
     return seen
 
 
-def _can_hold(policy: PolicyHandle, at: Subject, schema: SchemaHandle) -> bool:
-    """Whether a statement can hold for some call of an action."""
-    left = engine.residual(policy, at.action, entities.of_action(at), schema)
-    return left is None or not _never(left)
+def _left(policy: PolicyHandle, at: Subject, schema: SchemaHandle) -> JsonObject | None:
+    known = engine.entities_of(entities.of_action(at))
+    return engine.residual(policy, at.action, known, schema)
 
 
 def _never(residual: JsonObject) -> bool:

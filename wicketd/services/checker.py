@@ -5,7 +5,8 @@ from typing import Protocol
 
 from wicketd.domain.policies import Problem
 from wicketd.policy.checks import Scope
-from wicketd.policy.touches import ToolAt, Touch
+from wicketd.policy.entities import ActionAt
+from wicketd.policy.touches import Touch
 
 
 class Checker(Protocol):
@@ -15,7 +16,7 @@ class Checker(Protocol):
         """Problems of a text under a schema; no error among them: it may be saved."""
 
     async def touches(
-        self, schema_text: str, text: str, at: Sequence[ToolAt]
+        self, schema_text: str, text: str, at: Sequence[ActionAt]
     ) -> list[Touch] | None:
         """What the statements of a guarded text touch; None: there was no time to find out."""
 

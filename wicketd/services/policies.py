@@ -16,6 +16,7 @@ from wicketd.domain.agents import Agent
 from wicketd.domain.errors import Conflict, NotFound
 from wicketd.domain.ids import PolicyRevision, slug
 from wicketd.domain.policies import Cause, Mode, PolicyVersion, Problem
+from wicketd.policy import slices
 from wicketd.services import find, rules, scopes
 from wicketd.services.desk import Desk
 from wicketd.services.policy_craft import PolicyCraft
@@ -132,9 +133,11 @@ class Policies:
         return found
 
     async def check(
-        self, agent: str, text: str, scope_member: str | None = None
+        self, agent: str, text: str, scope_member: str | None = None, policy: str | None = None
     ) -> Sequence[Problem]:
         """What a save of `text` would find, errors first; nothing is stored.
+
+        `policy`: the key of the record that it would replace.
 
         Raises:
             NotFound: there is no such agent or member.
@@ -142,7 +145,9 @@ class Policies:
         owner = await find.read_agent(self._desk.db, agent)
         scope = await scopes.member(self._desk.db, owner, scope_member)
         views = await self._sets.views_now(owner.id)
-        return await self._sets.problems(SetNow(owner, (), views), text, scope)
+        in_force = self._desk.snapshots.engine_of(owner.id)
+        beside = () if in_force is None else slices.sure_forbids(in_force.statements, scope, policy)
+        return await self._sets.problems(SetNow(owner, (), views), text, scope, forbids=beside)
 
     async def format(self, text: str) -> str:
         """The text in the one layout; unchanged where only layout could not change.

@@ -186,7 +186,7 @@ class PolicySets:
         under = SetNow(now.agent, records, seen)
 
         def problems(record: PolicyVersion) -> Awaitable[Sequence[Problem]]:
-            return self.problems(under, record.text, record.scope_member_id)
+            return self.problems(under, record.text, record.scope_member_id, is_tried=False)
 
         compiled = replace(compiled, records=records)
         findings, denied = await self.standing.of(now.agent.id, compiled, move or Move(), problems)
@@ -240,8 +240,19 @@ class PolicySets:
             }
             self._desk.events.publish(Topic.POLICIES, data, agent.id)
 
-    async def problems(self, now: SetNow, text: str, scope: MemberId | None) -> Sequence[Problem]:
-        """What stands against a text, errors first; the guard comes before everything."""
+    async def problems(
+        self,
+        now: SetNow,
+        text: str,
+        scope: MemberId | None,
+        *,
+        is_tried: bool = True,
+        forbids: Sequence[str] = (),
+    ) -> Sequence[Problem]:
+        """What stands against a text, errors first; the guard comes before everything.
+
+        `is_tried`: its statements meet the live actions too. `forbids`: in force beside it.
+        """
         refused = diagnose.of_guard(text)
         if refused:
             return refused
@@ -249,7 +260,8 @@ class PolicySets:
         may_permit = scope is not None or now.agent.trust is Trust.TRUSTED
         asked = Scope.of(now.agent.key, schema, may_permit=may_permit, names=names)
         everyone = await self._desk.db.all(members.of_agent(now.agent.id))
-        asked = asked.among(everyone)
+        live = views.live(schema, now.views.values()) if is_tried else ()
+        asked = replace(asked.among(everyone), live=live, forbids=tuple(forbids))
         return await self._tools.checker.check(schema.text, text, asked)
 
     def _words(self, views: Mapping[str, ServiceView]) -> tuple[CedarSchema, Names]:
@@ -279,7 +291,7 @@ class PolicySets:
         for record in now.records:
             if not record.enabled:
                 continue
-            problems = await self.problems(now, record.text, record.scope_member_id)
+            problems = await self.problems(now, record.text, record.scope_member_id, is_tried=False)
             errors = [problem for problem in problems if problem.severity == "error"]
             if errors:
                 found[record.key] = errors[0].message

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from wicketd.domain.catalogue import ServiceView, Tier, ToolStatus
 from wicketd.policy import lexer
+from wicketd.policy.entities import ActionAt
 from wicketd.policy.schema import ToolShape, render
-from wicketd.policy.touches import ToolAt, Touch
+from wicketd.policy.touches import Touch
 from wicketd.services import find
 from wicketd.services.desk import Desk
 from wicketd.services.policy_sets import PolicySets
@@ -57,7 +58,7 @@ class PolicyTouches:
         views = await self._sets.views_now(owner.id)
         schema = render(list(views.values()))
         shapes = [schema.shapes[at] for at in sorted(schema.shapes) if _is_live(views, at)]
-        places = [ToolAt.of(one) for one in shapes]
+        places = [ActionAt.of(one) for one in shapes]
         found = await self._sets.checker.touches(schema.text, text, places)
         if found is None:
             return Touched(tools=None)

@@ -16,7 +16,9 @@ from wicketd.domain.catalogue import (
     ToolStatus,
 )
 from wicketd.domain.policies import PolicyVersion
+from wicketd.policy.entities import ACTIONS, ActionAt
 from wicketd.policy.lexer import paths
+from wicketd.policy.schema import CedarSchema
 
 ServiceTools = tuple[Service, Sequence[Tool]]
 """A stored service with its stored tools."""
@@ -51,6 +53,20 @@ def views(
             names = named.get(connector.namespace, frozenset())
             found[service.key] = view(service, tools, connector, names)
     return found
+
+
+def live(schema: CedarSchema, seen: Iterable[ServiceView]) -> tuple[ActionAt, ...]:
+    """What calls can be about now, or once a service is enabled: tools, prompts and resources."""
+    found: list[ActionAt] = []
+    for one in seen:
+        shapes = [schema.shapes.get((one.key, tool.name)) for tool in one.tools if _listed(tool)]
+        found += [ActionAt.of(shape) for shape in shapes if shape is not None]
+        found += [ActionAt.other(kind, one.key) for kind in ACTIONS]
+    return tuple(found)
+
+
+def _listed(tool: Tool) -> bool:
+    return tool.status is not ToolStatus.GONE
 
 
 def named_tools(records: Iterable[PolicyVersion]) -> Mapping[str, frozenset[str]]:

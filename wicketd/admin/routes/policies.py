@@ -103,7 +103,7 @@ async def rollback(uses: UseCases, ask: Ask[wire.PolicyRollback]) -> wire.Policy
 async def check(uses: UseCases, ask: Ask[wire.PolicyCheck]) -> wire.PolicyChecked:
     """The problems of a text, and what it touches; nothing is stored."""
     asked = ask.request
-    found = await uses.policies.check(asked.agent, asked.text, asked.scope)
+    found = await uses.policies.check(asked.agent, asked.text, asked.scope, asked.policy)
     touched = await uses.policies.craft.touches.of(asked.agent, asked.text)
     return touches_mapping.checked(asked.text, found, touched)
 

@@ -150,7 +150,10 @@ class PolicyDeleted(Struct, frozen=True, kw_only=True):
 
 
 class PolicyCheck(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A text to check, as if it were saved. `scope`: a member, None for the agent."""
+    """A text to check, as if it were saved.
+
+    `scope`: a member, None for the agent. `policy`: the one whose text it would replace.
+    """
 
     agent: str
     text: PolicyText
