@@ -119,6 +119,15 @@ async def test_letters_complete_and_the_list_narrows(daemon: RunningDaemon, tmp_
         assert editor.text.endswith("hour.")
 
 
+async def test_an_answer_to_an_older_text_is_dropped(daemon: RunningDaemon, tmp_path: Path) -> None:
+    async with editing(daemon, "overtaken", tmp_path) as person:
+        frame = screen(person)
+        frame.post_message(EditorScreen.Checked(-1, None, "of an older text"))
+        await person.pilot.pause()
+        assert "of an older text" not in person.shown
+        assert frame.found is not None
+
+
 async def test_a_text_is_formatted_and_the_format_undone(
     daemon: RunningDaemon, tmp_path: Path
 ) -> None:
