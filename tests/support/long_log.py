@@ -18,7 +18,7 @@ from wicketd.domain.ports import Tx
 from wicketd.storage.audit import AuditTable
 from wicketd.storage.db import SqliteDatabase
 
-_COMMIT: Final = 4_000
+_COMMIT: Final = 500
 TOOLS: Final = tuple(
     f"{verb}_{noun}" for verb in ("read", "create", "delete") for noun in ("page", "file", "note")
 )

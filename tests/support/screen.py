@@ -33,20 +33,20 @@ class Run:
         return contrast(self.colour, self.ground)
 
 
-def grid(app: App[Any]) -> str:
-    """The screen as lines of text, right-hand blanks cut."""
+def grid(app: App[Any], source: str | None = None) -> str:
+    """The screen as lines of text, right-hand blanks cut. `source`: an export made before."""
     width, height = app.size
     lines = [[" "] * width for _ in range(height)]
-    for text, x, y in _texts(_parsed(app.export_screenshot())):
+    for text, x, y in _texts(_parsed(source or app.export_screenshot())):
         row, column = round((y - 18.5) / _CELL_H), round(x / _CELL_W)
         if 0 <= row < height:
             lines[row][column : column + len(text)] = list(text)
     return "\n".join("".join(line).rstrip() for line in lines)
 
 
-def runs(app: App[Any]) -> Iterator[Run]:
-    """Each visible piece of text with its colours."""
-    source = app.export_screenshot()
+def runs(app: App[Any], source: str | None = None) -> Iterator[Run]:
+    """Each visible piece of text with its colours. `source`: an export made before."""
+    source = source or app.export_screenshot()
     colours = dict(_STYLE.findall(source))
     root = _parsed(source)
     grounds = [

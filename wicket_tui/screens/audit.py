@@ -31,7 +31,8 @@ from wicketd.api.types import audit
 QUIET_S: Final = 0.2
 """After the last key, before a filter is sent."""
 DETAIL_S: Final = 0.05
-"""How long the cursor rests before the texts of its entry are read."""
+SLOW_DETAIL_S: Final = 0.6
+"""How long the cursor rests before its entry is explained; on a slow line steps cost less so."""
 
 
 class AuditScreen(AuditReads):
@@ -47,6 +48,7 @@ class AuditScreen(AuditReads):
         self._agent_filtered: str | None = None
         self.shown_words: tuple[str, ...] | None = None
         """The terms whose entries are in the list."""
+        self._told = ("", "")
         self._quiet: Timer | None = None
         self._rest: Timer | None = None
 
@@ -158,7 +160,8 @@ class AuditScreen(AuditReads):
     def _look(self) -> None:
         if self._rest is not None:
             self._rest.stop()
-        self._rest = self.set_timer(DETAIL_S, self._explain_entry)
+        is_slow = self.wicket.options.low_bandwidth
+        self._rest = self.set_timer(SLOW_DETAIL_S if is_slow else DETAIL_S, self._explain_entry)
         self._entitle()
         self.offer()
 
@@ -167,11 +170,15 @@ class AuditScreen(AuditReads):
         about = "" if rows.book.is_exact or rows.book.total < SIZE else "about "
         new = f"{rows.unseen} new · " if rows.unseen else ""
         state = "follows" if rows.follows else f"{new}f follows"
-        title = f"Audit {about}{rows.book.total:,} · {state}"
-        self.query_one("#list").border_title = Content(title)
-        self.query_one("#heads", Static).update(
-            Text(audit_rows.heads(rows.scrollable_content_region.width), no_wrap=True)
+        told = (
+            f"Audit {about}{rows.book.total:,} · {state}",
+            audit_rows.heads(rows.scrollable_content_region.width),
         )
+        if told == self._told:
+            return
+        self._told = told
+        self.query_one("#list").border_title = Content(told[0])
+        self.query_one("#heads", Static).update(Text(told[1], no_wrap=True))
 
     def _explain_entry(self) -> None:
         entry = self.entry
@@ -263,6 +270,7 @@ class AuditScreen(AuditReads):
     @override
     def repaint_all(self) -> None:
         self.rows.refreshed()
+        self._explain_entry()
         self.offer()
 
 

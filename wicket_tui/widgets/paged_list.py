@@ -177,6 +177,7 @@ class PagedList(ScrollView, Generic[E], can_focus=True):
         self._go(self.book.total - 1)
 
     def _go(self, index: int) -> None:
+        before = self.cursor
         self.cursor = max(0, min(index, self.book.total - 1))
         self._follows = self.cursor == 0
         if self._follows:
@@ -187,8 +188,13 @@ class PagedList(ScrollView, Generic[E], can_focus=True):
             top = self.cursor
         elif self.cursor >= top + height:
             top = self.cursor - height + 1
-        self.scroll_to(y=top, animate=False, force=True, immediate=True)
-        self.refresh()
+        if top != round(self.scroll_y):
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+            self.refresh()
+        else:
+            # Two lines, not the whole list: a slow line carries each repainted cell.
+            for place in {before, self.cursor}:
+                self.refresh_lines(place)
         self._ask()
         self.post_message(self.Moved())
 
