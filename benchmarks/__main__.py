@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from benchmarks import policy, report
+from benchmarks import policy, report, terminal
 from benchmarks.installation import SERVICE, Installation, installed
 from benchmarks.loader import Load, Measured
 from benchmarks.upstream import TOOLS
@@ -129,6 +129,9 @@ def main() -> int:
     seconds, rounds = (1.5, 3) if is_quick else (5.0, 5)
     with tempfile.TemporaryDirectory(prefix="wicket-bench-") as directory:
         made = asyncio.run(run(Path(directory), seconds, rounds))
+    with tempfile.TemporaryDirectory(prefix="wicket-bench-") as directory:
+        log_rows, starts = (100_000, 10) if is_quick else (1_000_000, 20)
+        made.figures += asyncio.run(terminal.measured(Path(directory), log_rows, starts))
     print(report.table(made))
     print(f"Written to {report.write(made).relative_to(ROOT)}.")
     return int(sum(one.wrong for one in made.rows) * 1000 > made.calls)
