@@ -16,6 +16,8 @@ from tests.support.snapshots import colours, compared, shown
 from tests.support.terminal import WAIT_S, Terminal, terminal
 from wicket_tui.styles.themes import DEFAULT, PLAIN, THEMES
 from wicket_tui.widgets.masthead import SCREENS
+from wicketd.api.endpoints import KEY_LIST
+from wicketd.api.types.members import KeyList
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -24,9 +26,15 @@ DECORATION = set("─│╭╮╰╯▁▂▃▄▅▆▇█▔▎▏▊▉ ")
 VOLATILE = {"status", "dashboard"}
 
 
+KEYS: list[str] = []
+"""Key ids of this run, which are words of any letters."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def gate(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gate]:
     async with furnished(tmp_path_factory.mktemp("s")) as gate:
+        ask = KeyList(agent=AGENT)
+        KEYS[:] = [one.key_id for one in (await gate.admin.call(KEY_LIST, ask)).items]
         yield gate
 
 
@@ -37,7 +45,10 @@ async def settled(person: Terminal, screen: str) -> str:
         assert asyncio.get_running_loop().time() < end, f"{screen} does not rest:\n{person.shown}"
         await person.pilot.pause(0.01)
     await person.pilot.pause(0.1)
-    return person.app.export_screenshot()
+    source = person.app.export_screenshot()
+    for key in KEYS:
+        source = source.replace(key, "#" * len(key))
+    return source
 
 
 def _rests(person: Terminal, screen: str) -> bool:
