@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from rich.style import Style
-from textual import on
+from textual import on, work
 from textual.app import App
 from textual.command import CommandPalette
 from textual.events import DescendantFocus
@@ -16,6 +16,7 @@ from textual.worker import Worker
 from wicket_tui.actions import Action, twin_of
 from wicket_tui.faults import fault_of
 from wicket_tui.keymap import BY_ID
+from wicket_tui.screens.audit import AuditScreen
 from wicket_tui.screens.help import HelpDialog
 from wicket_tui.screens.listing import ListScreen
 from wicket_tui.screens.pick import PickDialog
@@ -57,6 +58,18 @@ class Everywhere(App[None]):
             target.sought = key
             target.is_stale = True
         self.go(name)
+
+    def look_up(self, ref: str | None) -> None:
+        """Shows an entry of the audit; None: there was none to show."""
+        if ref is not None:
+            self._look_up(ref)
+
+    @work(exclusive=True, group="look_up", exit_on_error=False)
+    async def _look_up(self, ref: str) -> None:
+        await self.switch_screen("audit")
+        frame = self._wicket.frame
+        if isinstance(frame, AuditScreen):
+            frame.ask(f"ref:{ref}")
 
     def toast(
         self, text: str, *, severity: Literal["information", "warning", "error"] = "information"

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from wicket_tui.actions import Action, both, chosen, holds
+from wicket_tui.panelmap import PANELS
 
 # One row is a few lines here; formatted, each would fill half a screen.
 # fmt: off
@@ -356,6 +357,8 @@ SCREENS: Final[tuple[Action, ...]] = (
         needs=both(_A_SESSION, holds("state", ("active",), "This session has ended.")),
         asks="End this session of {member} now. Its counters start from zero with the next "
             "call."),
+
+    *PANELS,
 
     Action(id="catalogue.reload", keys=("l",), label="Reload catalogue",
         help="Read the connector files again; after an error the old set stays.",

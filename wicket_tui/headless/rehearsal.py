@@ -12,11 +12,10 @@ import typer
 from wicket_tui.headless.arguments import AgentArg
 from wicket_tui.headless.command import Shell, command
 from wicket_tui.headless.exits import Exit
-from wicket_tui.headless.output import cell
 from wicket_tui.headless.policy import app
 from wicket_tui.headless.stdin import InputFailed, text_of
+from wicket_tui.reasons import explained
 from wicketd.api import simulation_endpoints as endpoints
-from wicketd.api.text import safe_text
 from wicketd.api.types import simulations
 
 __all__ = ["app"]
@@ -27,9 +26,6 @@ DraftOpt = Annotated[
 RecordOpt = Annotated[
     str | None, typer.Option("--policy", metavar="P", help="The policy that the draft replaces.")
 ]
-
-_MARKS = {"true": "✓", "satisfied": "✓", "false": "✗", "unsatisfied": "✗", "error": "!"}
-_TEXT = 240
 
 
 @command(app, "simulate")
@@ -83,57 +79,8 @@ def _arguments(text: str) -> dict[str, Any]:
 
 def _lines(found: simulations.Simulated) -> Iterator[str]:
     if found.after is None:
-        yield from _explained(found.now, "Decision")
+        yield from explained(found.now, "Decision")
         return
-    yield from _explained(found.now, "Without the draft")
+    yield from explained(found.now, "Without the draft")
     yield ""
-    yield from _explained(found.after, "With the draft")
-
-
-def _explained(one: simulations.Explanation, head: str) -> Iterator[str]:
-    yield f"{head}: {one.decision} ({safe_text(one.reason)})"
-    if one.determining:
-        names = [f"{d.policy}@{d.version or 'draft'} #{d.statement}" for d in one.determining]
-        yield f"  by        {cell(names)}"
-    if one.messages:
-        yield f"  says      {safe_text('; '.join(one.messages), limit=_TEXT)}"
-    if one.pointer is not None:
-        yield f"  argument  {safe_text(one.pointer)}: expected {safe_text(one.expected or '')}"
-    for error in one.errors:
-        yield f"  error     {safe_text(error, limit=_TEXT)}"
-    yield f"  the tool is {'listed for' if one.listed else 'hidden from'} this member"
-    if one.request is not None:
-        yield f"  principal {safe_text(one.request.principal)}"
-        yield f"  action    {safe_text(one.request.action)}"
-        yield f"  resource  {safe_text(one.request.resource)}"
-    for statement in one.statements:
-        yield from _statement(statement)
-    if one.elsewhere:
-        yield f"  {one.elsewhere} other statements are about other tools"
-
-
-def _statement(one: simulations.StatementTree) -> Iterator[str]:
-    name = f"{safe_text(one.policy)}@{one.version or 'draft'} #{one.statement}"
-    shadow = ", only watched" if one.mode == "shadow" else ""
-    yield f"  {_mark(one.outcome)} {one.effect} {name}{shadow}"
-    for part in one.parts:
-        yield from _part(part, 3)
-
-
-def _part(part: simulations.ConditionPart, depth: int) -> Iterator[str]:
-    """Connectives by name, what they join below; a leaf by its text and what it read."""
-    text = part.kind if part.children else safe_text(" ".join(part.text.split()), limit=_TEXT)
-    read = ", ".join(
-        f"{safe_text(name)} = {'absent' if value is None else cell(value)}"
-        for name, value in part.values.items()
-    )
-    error = f" ({safe_text(part.error, limit=_TEXT)})" if part.error else ""
-    is_said = read and part.kind not in {"principal", "action"}
-    tail = f"  [{read}]" if is_said else ""
-    yield f"{'  ' * depth}{_mark(part.outcome)} {text}{tail}{error}"
-    for child in part.children:
-        yield from _part(child, depth + 1)
-
-
-def _mark(outcome: str) -> str:
-    return _MARKS.get(outcome, "·")
+    yield from explained(found.after, "With the draft")

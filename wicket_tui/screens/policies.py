@@ -11,12 +11,17 @@ from typing_extensions import override
 
 from wicket_tui.client import CallFailed
 from wicket_tui.screens.confirm import Confirmed
+from wicket_tui.screens.coverage import CoverageSheet
 from wicket_tui.screens.editor import EditorScreen
+from wicket_tui.screens.flips import FlipsSheet
 from wicket_tui.screens.listing import ListScreen
 from wicket_tui.screens.pick import PickDialog
+from wicket_tui.screens.replay import ReplaySheet, Subject
+from wicket_tui.screens.simulate import SimulateSheet
+from wicket_tui.screens.versions import VersionsSheet
 from wicket_tui.snippets import snippets
 from wicket_tui.widgets.facts import Pair
-from wicket_tui.widgets.rows import Column, Row
+from wicket_tui.widgets.rows import Column, Row, Rows
 from wicket_tui.widgets.text import plain
 from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.types import agents
@@ -277,6 +282,37 @@ class PoliciesScreen(ListScreen[Listed]):
             return f"{item.version.key} is deleted; its versions stay readable."
 
         self.write(delete)
+
+    def do_policy_versions(self) -> None:
+        """The versions of the policy."""
+        if self.item is not None and self.agent is not None:
+            self.wicket.open(VersionsSheet(self.agent, self.item.version.key))
+
+    def do_policy_simulate(self) -> None:
+        """Decides a call in thought."""
+        if self.agent is not None:
+            self.wicket.open(SimulateSheet(self.agent))
+
+    def do_policy_replay(self) -> None:
+        """Decides recorded calls once more with the policy enforced."""
+        if self.item is not None and self.agent is not None:
+            subject = Subject(policy=self.item.version.key)
+            self.wicket.open(ReplaySheet(self.agent, subject), self.wicket.look_up)
+
+    def do_policy_coverage(self) -> None:
+        """What the policies leave open; a policy chosen there is chosen here."""
+        if self.agent is not None:
+            self.wicket.open(CoverageSheet(self.agent), self._choose)
+
+    def _choose(self, policy: str | None) -> None:
+        if policy is not None:
+            self.query_one(Rows).choose(policy)
+
+    def do_policy_flips(self) -> None:
+        """The calls that the policy would have decided otherwise."""
+        if self.item is not None and self.agent is not None:
+            sheet = FlipsSheet(self.agent, self.item.version.key)
+            self.wicket.open(sheet, self.wicket.look_up)
 
     def do_policy_revisions(self) -> None:
         """The history of the set."""
