@@ -267,7 +267,7 @@ async def test_panels_can_be_read_in_every_theme(gate: Gate, theme: str) -> None
             await opened(person, sheet)
             await person.until(text)
             faint = [run for run in runs(person.app) if run.ratio < 4.5]
-            wrong = [run for run in faint if not set(run.text) <= set("─│╭╮╰╯▁█▂▃▄▅▆▇▍▏▎▌▋▊▉ ")]
+            wrong = [run for run in faint if not set(run.text) <= set("─│┌╭╮╰╯▁█▂▃▄▅▆▇▍▏▎▌▋▊▉ ")]
             behind = sheet.query_one("#box").region
             assert [one for one in wrong if behind.y <= one.line < behind.bottom] == []
             await person.press("escape")
