@@ -98,3 +98,21 @@ def test_a_head_that_fits_nothing_is_marked_as_a_whole() -> None:
     messages = engine.validate(text, HANDLE)
     found = masking.locate(text, messages[0], messages, lambda one: engine.validate(one, HANDLE))
     assert text[found.span.start : found.span.end] == text[7:-1]
+
+
+@pytest.mark.parametrize(("operands", "asked", "approximate"), [(64, 64, False), (65, 64, True)])
+def test_at_most_64_operands_are_masked_and_beyond_them_no_place_is_sure(
+    operands: int, asked: int, approximate: bool
+) -> None:
+    sound = " || ".join(f"context.time.hour == {n}" for n in range(operands - 1))
+    text = f'permit ({HEAD}) when {{ principal.tags == "x" || {sound} }};'
+    questions: list[str] = []
+
+    def ask(changed: str) -> list[str]:
+        questions.append(changed)
+        return engine.validate(changed, HANDLE)
+
+    messages = engine.validate(text, HANDLE)
+    found = masking.locate(text, messages[0], messages, ask)
+    assert len(questions) == asked
+    assert found.approximate is approximate
