@@ -32,3 +32,22 @@ def test_over_a_slow_line_nothing_moves_by_itself(daemon: RunningDaemon, tmp_pat
         os.write(line.end, b"n")
         line.until("New agent")
         assert line.rests(1.2)
+
+
+def test_a_draft_goes_to_the_users_editor_and_back(
+    daemon: RunningDaemon, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nprintf "// by hand\\n" > "$1"\n')
+    editor.chmod(0o700)
+    monkeypatch.setenv("VISUAL", str(editor))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with wicket(daemon, tmp_path, "--screen", "4", "--agent", "deploy") as line:
+        line.until("in 7 days")
+        os.write(line.end, b"\r")
+        line.until("no problems")
+        os.write(line.end, b"\x05")
+        line.until("// by hand")
+        os.write(line.end, b"\x11")
+        assert line.process.wait(WAIT_S) == 0
+    assert len([*tmp_path.rglob("*.json")]) == 1
