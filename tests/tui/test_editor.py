@@ -38,7 +38,7 @@ async def editing(
         await written(daemon.socket, key)
     host = StillHost(environ={"XDG_STATE_HOME": str(home)})
     async with terminal(daemon.socket, host=host, screen=4, agent="home", **options) as person:
-        await person.until("baseline-f", key, "online")
+        await person.until("baseline-f", "online")
         await person.press("slash")
         await person.type(key)
         await person.press("enter")
