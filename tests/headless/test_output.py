@@ -68,12 +68,14 @@ def test_a_failure_names_findings_and_the_next_step() -> None:
         hint="Correct them.",
         details=(
             {"line": 2, "col": 5, "severity": "error", "code": "syntax", "message": "Odd \x07."},
+            {"line": 3, "col": 1, "code": "syntax", "message": "Open.", "fix": ";\x1b"},
             {"current": 3},
         ),
     )
 
     assert output.failure(body, as_json=False) == (
-        "The policy has errors.\n  2:5 error[syntax] Odd \\x07.\n  current=3\nCorrect them."
+        "The policy has errors.\n  2:5 error[syntax] Odd \\x07.\n"
+        "  3:1 error[syntax] Open. Fix: ;\\x1b\n  current=3\nCorrect them."
     )
     assert json.loads(output.failure(body, as_json=True))["error"]["code"] == "invalid"
 

@@ -22,6 +22,7 @@ MIXED = 'OpsMCP::Action::"status", Wicket::Action::"read"'
 HEAD = "principal, action, resource"
 STATUS = 'action == OpsMCP::Action::"status"'
 DELETE = 'action == GitHubMCP::Action::"delete_file"'
+TARGETED = 'resource == Wicket::Tool::"github__delete_file"'
 
 
 def problems(text: str, may_permit: bool = True) -> list[Problem]:
@@ -67,7 +68,7 @@ CASES = [
     (
         "mixed_types",
         f"permit (principal, action in [{MIXED}], resource);",
-        MIXED,
+        f"permit (principal, action in [{MIXED}], resource);",
     ),
     ("group_needs_in", 'permit (principal, action == Wicket::Action::"read", resource);', "=="),
     ("group_needs_in", 'permit (principal, action == OpsMCP::Action::"any", resource);', "=="),
@@ -200,6 +201,17 @@ FIXABLE = [
         "targeted_tool",
         f'forbid ({HEAD}) when {{ resource == Wicket::Tool::"github__delete_file" }};',
     ),
+    ("targeted_tool", f"forbid (principal, action, {TARGETED});"),
+    ("targeted_tool", f"forbid (principal, {DELETE}, {TARGETED},) when {{ true }};"),
+    ("mixed_types", f"forbid (principal, action in [{MIXED}], resource);"),
+    (
+        "mixed_types",
+        f'@id("a-2") forbid ({HEAD}); @id("a") forbid (principal, action in [{MIXED}], resource);',
+    ),
+    (
+        "mixed_types",
+        f'@id("{"a" * 64}") forbid (principal, action in [{MIXED},], resource) // why\n;',
+    ),
 ]
 
 
@@ -212,6 +224,49 @@ def test_fixes_applied_one_after_the_other_leave_no_error(code: str, text: str) 
             return
         text = mended(text, found[0])
     pytest.fail(f"Still {problems(text)}")
+
+
+def test_a_mixed_list_is_split_into_statements_that_name_what_it_named() -> None:
+    text = """@id("a") forbid (
+  principal,
+  action in [
+    OpsMCP::Action::"status", GitHubMCP::Action::"delete_file", OpsMCP::Action::"db-query"
+  ],
+  resource
+) when { context.time.hour > 3 };"""
+    (found,) = problems(text)
+    assert (
+        found.fix
+        == """@id("a") forbid (
+  principal,
+  action in [OpsMCP::Action::"status", OpsMCP::Action::"db-query"],
+  resource
+) when { context.time.hour > 3 };
+@id("a-2") forbid (
+  principal,
+  action in [GitHubMCP::Action::"delete_file"],
+  resource
+) when { context.time.hour > 3 };"""
+    )
+
+
+def test_a_tool_with_targets_in_the_scope_becomes_its_action() -> None:
+    (found,) = problems(f"forbid (principal, action, {TARGETED}) when {{ true }};")
+    assert found.fix == f"forbid (principal, {DELETE}, resource) when {{ true }};"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"forbid (principal, action in [{MIXED} // both\n], resource);",
+        f"forbid (principal, action in [{MIXED}], resource);//{'x' * (lexer.MAX_BYTES - 120)}",
+        f"forbid (principal, {STATUS}, {TARGETED});",
+    ],
+    ids=["would lose a comment", "would be too large", "contradicts its action"],
+)
+def test_no_fix_is_proposed_that_would_lose_or_change_what_was_meant(text: str) -> None:
+    found = [one for one in problems(text) if one.code in {"mixed_types", "targeted_tool"}]
+    assert [one.fix for one in found] == [None]
 
 
 @pytest.mark.parametrize(

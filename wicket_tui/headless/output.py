@@ -88,10 +88,14 @@ def failure(body: ErrorBody, *, as_json: bool) -> str:
 
 def finding(problem: Problem) -> str:
     """One problem of a policy text: place, severity and code, message, fix."""
-    fix = f" Fix: {safe_text(problem.fix)}" if problem.fix else ""
     place = f"{problem.line}:{problem.col}"
     message = safe_text(problem.message, limit=4096)
-    return f"{place} {problem.severity}[{safe_text(problem.code)}] {message}{fix}"
+    return f"{place} {problem.severity}[{safe_text(problem.code)}] {message}{_fix(problem.fix)}"
+
+
+def _fix(fix: object) -> str:
+    """What would stand in the marked place; empty where nothing is proposed."""
+    return f" Fix: {safe_text(str(fix), limit=4096)}" if fix else ""
 
 
 def _finding(detail: dict[str, Any]) -> str:
@@ -100,7 +104,8 @@ def _finding(detail: dict[str, Any]) -> str:
         word = f"{detail.get('severity', 'error')}[{detail.get('code', '')}]"
         if "policy" in detail:
             place = f"{safe_text(str(detail['policy']))}:{place}"
-        return f"  {place} {safe_text(word)} {safe_text(str(detail['message']), limit=4096)}"
+        message = safe_text(str(detail["message"]), limit=4096)
+        return f"  {place} {safe_text(word)} {message}{_fix(detail.get('fix'))}"
     return "  " + cell(detail)
 
 

@@ -8,7 +8,7 @@ broken statement hides no other.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.policies import Problem, StatementFacts
@@ -21,6 +21,9 @@ from wicketd.policy.trials import Trials, run
 
 Read: TypeAlias = tuple[Place, StatementFacts]
 """A statement that parses, with what it says."""
+
+_CAUSES: Final = {"mixed_types": "type_mismatch", "targeted_tool": "never_applies"}
+"""Where the validator only says that types differ or do not meet, ours says what to do."""
 
 
 def check(
@@ -66,13 +69,12 @@ def _meaning(
 ) -> list[Problem]:
     """What stands against the statements that parse."""
     ours = [*checks.run(text, parsed, scope), *remarks.run(parsed, scope)]
-    mixed = {one.statement for one in ours if one.code == "mixed_types"}
+    said = {(_CAUSES.get(one.code), one.statement) for one in ours}
     theirs = [
         problem
         for place, _ in parsed
         for problem in diagnose.of_validation(place, ask(place.source), ask, scope.names)
-        # The validator says of a mixed list only that its types differ; ours says what to do.
-        if not (problem.code == "type_mismatch" and place.number in mixed)
+        if (problem.code, place.number) not in said
     ]
     return [*ours, *theirs]
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from wicketd.domain.members import Member
 from wicketd.domain.policies import Effect, Problem, StatementFacts
-from wicketd.policy import lexer
+from wicketd.policy import lexer, mends
 from wicketd.policy.diagnose import Place, problem
 from wicketd.policy.entities import ActionAt, Uid
 from wicketd.policy.lexer import Path, Span
@@ -67,10 +67,11 @@ class Scope:
 def run(text: str, read: Sequence[tuple[Place, StatementFacts]], scope: Scope) -> list[Problem]:
     """Every finding on the statements of a text that parse, in order."""
     found: list[Problem] = []
+    labels = frozenset(one.annotations["id"] for _, one in read if "id" in one.annotations)
     for place, one in read:
-        found += _action_scope(place, one)
+        found += _action_scope(place, one, labels)
         found += _entities(place, scope)
-        found += _targets(place, scope)
+        found += _targets(place, one, scope)
         found += _annotations(place, one)
         if one.effect is Effect.PERMIT and not scope.may_permit:
             message = (
@@ -81,7 +82,7 @@ def run(text: str, read: Sequence[tuple[Place, StatementFacts]], scope: Scope) -
     return found + list(_duplicates(text, read))
 
 
-def _action_scope(place: Place, one: StatementFacts) -> Iterator[Problem]:
+def _action_scope(place: Place, one: StatementFacts, labels: frozenset[str]) -> Iterator[Problem]:
     operator = one.action.get("op")
     named = scoped_actions(one.action) or frozenset()
     if operator == "==" and _is_group(uid_of(one.action.get("entity"))):
@@ -90,7 +91,10 @@ def _action_scope(place: Place, one: StatementFacts) -> Iterator[Problem]:
         yield problem(place.text, "group_needs_in", message, span, place, fix="in")
     if operator == "in" and len({kind for kind, _ in named}) > 1:
         message = "A list holds actions of one service only. Write one statement per service."
-        yield problem(place.text, "mixed_types", message, _action_list(place, named), place)
+        starts = {(path.type, path.id): path.start for path in place.paths}
+        actions = sorted(named, key=lambda uid: (starts.get(uid, 0), uid))
+        fix = mends.split(place.source, actions, one.annotations.get("id"), labels)
+        yield _rewritten(place, "mixed_types", message, fix)
 
 
 def _is_group(uid: Uid) -> bool:
@@ -107,9 +111,11 @@ def _operator(place: Place) -> Span:
     return place.span
 
 
-def _action_list(place: Place, named: frozenset[Uid]) -> Span:
-    found = [path for path in place.paths if (path.type, path.id) in named]
-    return _shifted(place, Span(found[0].start, found[-1].end)) if found else place.span
+def _rewritten(place: Place, code: str, message: str, fix: str) -> Problem:
+    """An error of a whole statement with what would stand there, if the record has room for it."""
+    room = lexer.MAX_BYTES - len(place.text.encode()) + len(place.source.encode())
+    kept = mends.kept(place.source, fix, room)
+    return problem(place.text, code, message, place.span, place, kept)
 
 
 def _shifted(place: Place, span: Span) -> Span:
@@ -129,7 +135,7 @@ def _entities(place: Place, scope: Scope) -> Iterator[Problem]:
         yield problem(place.text, "unknown_entity", message, span, place, fix)
 
 
-def _targets(place: Place, scope: Scope) -> Iterator[Problem]:
+def _targets(place: Place, facts: StatementFacts, scope: Scope) -> Iterator[Problem]:
     """Resources that no call ever has: ids of another form, tools whose calls have a target."""
     if scope.names is None:
         return
@@ -152,13 +158,26 @@ def _targets(place: Place, scope: Scope) -> Iterator[Problem]:
             None,
         )
         if tool is not None:
-            wanted = f"{tool.namespace}::Action::{quote(tool.name)}"
-            message = (
-                f"Calls of {at.id} have a target as their resource, so this never matches. "
-                f"Compare the action instead, with {wanted}."
-            )
-            fix = f"action == {wanted}" if clause.is_condition else None
-            yield problem(place.text, "targeted_tool", message, clause.span, place, fix)
+            yield _targeted(place, facts, at, clause, (f"{tool.namespace}::Action", tool.name))
+
+
+def _targeted(
+    place: Place, facts: StatementFacts, at: Path, clause: "_Equality", action: Uid
+) -> Problem:
+    """A tool where its calls have a target; its action is what an author means."""
+    wanted = f"{action[0]}::{quote(action[1])}"
+    message = (
+        f"Calls of {at.id} have a target as their resource, so this never matches. "
+        f"Compare the action instead, with {wanted}."
+    )
+    if clause.is_condition:
+        fix = f"action == {wanted}"
+        return problem(place.text, "targeted_tool", message, clause.span, place, fix)
+    named = scoped_actions(facts.action)
+    if named is None or action in named:
+        fix = mends.by_action(place.source, action)
+        return _rewritten(place, "targeted_tool", message, fix)
+    return problem(place.text, "targeted_tool", message, clause.span, place)
 
 
 def _can_be(rule: TargetIds, name: str) -> bool:

@@ -30,6 +30,17 @@ def with_resource(statement: str, clause: str) -> str:
     return f"{statement[: commas[1].end]} {clause}{statement[behind.start :]}"
 
 
+def with_action(statement: str, clause: str) -> str:
+    """The statement with another second scope.
+
+    Raises:
+        ValueError: it has no head.
+    """
+    tokens, commas, _ = _separated(statement)
+    first = tokens[tokens.index(commas[0]) + 1]
+    return f"{statement[: first.start]}{clause}{statement[commas[1].start :]}"
+
+
 def conditions(statement: str) -> str:
     """What stands behind the scopes.
 
