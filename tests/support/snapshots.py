@@ -22,10 +22,8 @@ _MASKS: Final = (
     (re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]*"), None),
     (re.compile(r"(?=[A-Za-z_]*\d)[0-9A-Za-z_]{8,}"), None),
     (re.compile(r"\b(?=\w*[a-z]\w*[A-Z]|[A-Z]{8})[0-9A-Za-z]{8}\b"), None),
-    (
-        re.compile("[▁▂▃▄▅▆▇]{2}(?= ?│)"),
-        "  ",
-    ),  # the end of a scrollbar's thumb: it moves with any row
+    (re.compile(r"(?<=key\.issued )\S*…"), "…"),
+    (re.compile("[▁▂▃▄▅▆▇]{2}(?= ?│)"), "  "),  # a scrollbar's thumb: it moves with any row
 )
 
 

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZES = {80: 24, 120: 36}
 DECORATION = set("─│╭╮╰╯▁▂▃▄▅▆▇█▔▎▏▊▉ ")
-GROWING = {"policies"}
+GROWING = {"policies", "status"}
 """Still being built: its snapshots come with its last action."""
 VOLATILE = {"status", "dashboard"}
 
