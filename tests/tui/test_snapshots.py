@@ -23,8 +23,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SIZES = {80: 24, 120: 36}
 DECORATION = set("─│╭╮╰╯▁▂▃▄▅▆▇█▔▎▏▊▉ ")
-GROWING = {"policies", "status"}
-"""Still being built: its snapshots come with its last action."""
+LEFT_OUT = {"policies", "status"}
+"""Not compared: policies is still being built, the paths of status differ by machine."""
 VOLATILE = {"status", "dashboard"}
 
 
@@ -65,7 +65,7 @@ async def walked(person: Terminal, state: str, columns: int, *, update: bool) ->
     """Every screen in every theme; what differs from the stored snapshots."""
     wrong: list[str] = []
     for number, screen in enumerate(SCREENS, 1):
-        if screen in GROWING:
+        if screen in LEFT_OUT:
             continue
         await person.press(str(number))
         name, has_numbers = f"{screen}-{state}-{columns}", screen not in VOLATILE
