@@ -152,7 +152,7 @@ async def test_a_draft_outlives_the_app_and_is_dropped_on_demand(
         pass
     host = StillHost(environ={"XDG_STATE_HOME": str(tmp_path)})
     async with terminal(daemon.socket, host=host, screen=4, agent="home") as person:
-        await person.until("kept-not", "online")
+        await person.until("baseline-f", "online")
         await person.app.switch_screen(EditorScreen("home", "kept"))
         await person.until("Your draft is back", "huor", "● 1 error")
         await person.press("ctrl+d")
