@@ -27,6 +27,9 @@ from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.engine import Snapshot
 
 PERMIT = "permit (principal, action, resource);"
+EVEN_MOMENT = """forbid (principal, action, resource)
+when { context.time.now == datetime("1970-01-01T00:00:00.002Z") };"""
+"""No two moments are alike to it."""
 TEXTS = (
     'permit (principal, action in Wicket::Action::"read", resource);',
     'permit (principal in Wicket::Group::"ops", action, resource);',
@@ -175,6 +178,23 @@ def test_more_requests_than_the_engine_takes_at_once_keep_their_order() -> None:
         for n in range(2 * AT_ONCE + 3)
     ]
     assert agree(snapshot, snapshot, asked) == {Reason.PERMITTED, Reason.FORBIDDEN}
+
+
+def test_the_engine_is_never_asked_more_at_once_than_it_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, sizes = cedarpy.is_authorized_batch, []
+
+    def counted(requests: list[dict[str, object]], *others: Any, **more: Any) -> Any:
+        sizes.append(len(requests))
+        return whole(requests, *others, **more)
+
+    monkeypatch.setattr(cedarpy, "is_authorized_batch", counted)
+    where = world()
+    snapshot = where.snapshot(PERMIT, EVEN_MOMENT)
+    asked = [where.request("ops", "status", at_ms=moment) for moment in range(2 * AT_ONCE + 3)]
+    Batches(snapshot, snapshot, snapshot.names).decide(asked)
+    assert sizes == [AT_ONCE, AT_ONCE, 3]
 
 
 def test_watched_statements_decide_nothing_in_a_batch() -> None:
