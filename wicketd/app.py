@@ -47,6 +47,7 @@ from wicketd.services.enabling import ServiceSettings
 from wicketd.services.entries import Recorder, Recording
 from wicketd.services.events import Topic
 from wicketd.services.installation import Installation, Keys
+from wicketd.services.intents import Intents
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.keys import KeyMint
 from wicketd.services.keys import Keys as MemberKeys
@@ -58,6 +59,7 @@ from wicketd.services.policies import Policies
 from wicketd.services.recent_factor import RecentFactor
 from wicketd.services.rehearsals import Rehearsals
 from wicketd.services.replay import Replays
+from wicketd.services.replay_pages import Pace
 from wicketd.services.resealing import Resealer
 from wicketd.services.reveals import Reveals
 from wicketd.services.rewrapping import Rewrapper
@@ -125,13 +127,12 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
     listings = _listings(base, services)
     lists = MemberLists(listings, connect_page(config.url), name_max=config.mcp.tool_name_max)
     recording = Recording(config.audit.arguments, config.audit.arguments_days)
-    is_strict = config.policy.unnamed_arguments == "strict"
     calls = Calls(
         base.kept.desk,
         base.kept.snapshots,
         base.kept.sessions,
         Recorder(base.sealer, system.random, recording),
-        strict_arguments=is_strict,
+        strict_arguments=_is_strict(config),
     )
     ring = KeyringStatus(db, home.keyring, system.clock)
     sources = StatusSources(
@@ -148,7 +149,7 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
         listening=Listening(base.presences, news.hub, news.subscriptions, news.channels),
         request_errors=RequestErrors(config.mcp.request_errors),
     )
-    uses = _uses(base, people, services, audit, status, is_strict=is_strict)
+    uses = _uses(base, people, services, audit, status, calls.intents)
     life = Upkeep(
         base.kept,
         calls.intents,
@@ -240,17 +241,22 @@ def _mcp(
     )
 
 
+def _is_strict(config: Config) -> bool:
+    """Whether a call is refused for an argument that Cedar cannot hold, named or not."""
+    return config.policy.unnamed_arguments == "strict"
+
+
 def _uses(
     base: Foundation,
     people: _People,
     services: Services,
     audit: AuditLog,
     status: Status,
-    *,
-    is_strict: bool,
+    intents: Intents,
 ) -> UseCases:
     """What the admin socket offers."""
     desk = base.kept.desk
+    is_strict = _is_strict(base.config)
     rehearsals = Rehearsals(desk, base.sets, base.kept.child, base.sealer, strict=is_strict)
     return UseCases(
         agents=Agents(desk, base.sets),
@@ -264,7 +270,7 @@ def _uses(
         flows=base.flows,
         policies=Policies(desk, base.sets),
         simulations=Simulations(desk, rehearsals, audit),
-        replays=Replays(desk, rehearsals, base.system.spawn, replay_child),
+        replays=Replays(desk, rehearsals, base.system.spawn, replay_child, lambda: Pace(intents)),
         sessions=base.kept.sessions,
         audit=audit,
         reveals=Reveals(desk, audit, rehearsals),

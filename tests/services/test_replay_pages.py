@@ -19,9 +19,11 @@ from tests.support.calling import BREAKER, CAP, NO_WIPING, Calling, open_calling
 from tests.support.rehearsing import replays_over
 from tests.support.state import ADMIN
 from wicketd.domain.calls import Refusal
+from wicketd.domain.ids import CallId
 from wicketd.domain.policies import Reason
+from wicketd.services.intents import Intents
 from wicketd.services.replay import Replay, ReplayAsk, ReplayState
-from wicketd.services.replay_pages import PAGE_ROWS
+from wicketd.services.replay_pages import PAGE_ROWS, PAUSE_S, Pace
 from wicketd.storage.audit import AuditFilters
 from wicketd.storage.db import Limits
 
@@ -124,6 +126,47 @@ async def test_the_set_in_force_changes_nothing_over_what_it_decided(
     assert min(found.before[True], found.before[False]) > count // 10
     assert found.refused < count // 2
     assert found.kept == []
+
+
+@pytest.mark.parametrize("verify", [False, True])
+async def test_a_replay_pauses_after_each_page_while_calls_run_and_only_then(
+    tmp_path: Path, verify: bool
+) -> None:
+    async with open_calling(tmp_path) as calling:
+        await record(calling, PAGE_ROWS + AT_ONCE)
+        intents, pauses, running = Intents(calling.state.desk), list[float](), CallId("c1")
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+
+        async def paused() -> int:
+            pauses.clear()
+            replays = replays_over(calling.state, new_pace=lambda: Pace(intents, pause))
+            started = await replays.start(ADMIN, "demo", ReplayAsk(AuditFilters(), verify=verify))
+            found = await replays.wait(started.id, 60)
+            assert found.state is ReplayState.DONE, found.error
+            return len(pauses)
+
+        assert await paused() == 0
+        intents.began(running)
+        assert await paused() == 2
+        intents.ended(running)
+        assert await paused() == 0
+
+
+async def test_a_call_that_came_and_went_during_a_page_brings_one_pause(tmp_path: Path) -> None:
+    async with open_calling(tmp_path) as calling:
+        intents, pauses = Intents(calling.state.desk), list[float]()
+
+        async def pause(seconds: float) -> None:
+            pauses.append(seconds)
+
+        pace = Pace(intents, pause)
+        intents.began(CallId("c1"))
+        intents.ended(CallId("c1"))
+        await pace.after_page()
+        await pace.after_page()
+        assert pauses == [PAUSE_S]
 
 
 async def test_a_call_denied_for_a_late_answer_is_counted_apart(tmp_path: Path) -> None:

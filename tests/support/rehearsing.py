@@ -13,8 +13,10 @@ from wicketd.policy.child import Crashed
 from wicketd.policy.replay import ListChange, RecordedCall, Replayed, Replayer
 from wicketd.policy.setups import Setup
 from wicketd.policy.simulate import Explained, HypotheticalCall
+from wicketd.services.intents import Intents
 from wicketd.services.rehearsals import Rehearsals
 from wicketd.services.replay import Replays
+from wicketd.services.replay_pages import Pace
 
 T = TypeVar("T")
 
@@ -71,14 +73,17 @@ def wired(value: object, kind: type[T]) -> T:
 
 
 def replays_over(
-    state: State, new_child: Callable[[], InProcessReplay] = InProcessReplay
+    state: State,
+    new_child: Callable[[], InProcessReplay] = InProcessReplay,
+    new_pace: Callable[[], Pace] | None = None,
 ) -> Replays:
-    """Replays over a state as it is."""
+    """Replays over a state as it is. `new_pace`: as if no calls ran, unless told."""
 
     def spawn(work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         return asyncio.get_running_loop().create_task(work, name=name)
 
-    return Replays(state.desk, rehearsals_over(state), spawn, new_child)
+    calm = new_pace or (lambda: Pace(Intents(state.desk)))
+    return Replays(state.desk, rehearsals_over(state), spawn, new_child, calm)
 
 
 def rehearsals_over(state: State, *, strict: bool = False) -> Rehearsals:

@@ -26,11 +26,19 @@ class Intents:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._running: set[CallId] = set()
+        self.begun = 0
+        """How often a call began since the start."""
         self._withheld: dict[CallId, Entry] = {}
 
     def began(self, call_id: CallId) -> None:
         """The intent of this call is on its way."""
         self._running.add(call_id)
+        self.begun += 1
+
+    @property
+    def is_any_running(self) -> bool:
+        """Whether a call runs now."""
+        return bool(self._running)
 
     def ended(self, call_id: CallId) -> None:
         """The call needs no closing from here."""

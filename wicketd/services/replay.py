@@ -26,7 +26,7 @@ from wicketd.services.desk import Desk
 from wicketd.services.events import Topic
 from wicketd.services.policy_sets import SetNow
 from wicketd.services.rehearsals import DraftText, Rehearsals, replaced
-from wicketd.services.replay_pages import decided_ahead, opened, pages
+from wicketd.services.replay_pages import Pace, decided_ahead, opened, pages
 from wicketd.services.replay_rows import (
     Opener,
     Page,
@@ -112,11 +112,13 @@ class Replays:
         rehearsals: Rehearsals,
         spawn: Spawn,
         new_child: Callable[[], ReplayChild],
+        new_pace: Callable[[], Pace],
     ) -> None:
         self._desk = desk
         self._rehearsals = rehearsals
         self._spawn = spawn
         self._new_child = new_child
+        self._new_pace = new_pace
         self._replays: dict[str, Replay] = {}
 
     async def start(self, actor: Actor, agent: str, ask: ReplayAsk) -> Replay:
@@ -237,17 +239,21 @@ class Replays:
 
     async def _verify(self, made: Replay, child: ReplayChild, plan: _Plan) -> None:
         verifier = Verifier(self._desk.db, self._rehearsals, plan.now, plan.opener)
+        pace = self._new_pace()
         async for page in self._pages(made, plan):
             for start in range(0, len(page), VERIFY_ROWS):
                 await verifier.decide(child, page[start : start + VERIFY_ROWS], made.tally)
                 await asyncio.sleep(0)
             self._tell(made)
+            await pace.after_page()
 
     async def _decide(self, made: Replay, child: ReplayChild, plan: _Plan) -> None:
+        pace = self._new_pace()
         read = opened(plan.opener, self._pages(made, plan))
         async for page, found in decided_ahead(child, read):
             await page.count(made.tally, found)
             self._tell(made)
+            await pace.after_page()
 
     def _pages(self, made: Replay, plan: _Plan) -> AsyncIterator[Page]:
         window = replace(made.ask.filters, agent_id=made.agent_id)

@@ -6,13 +6,14 @@ Source: policy spec, 7.3.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from wicketd.domain.audit import AuditRow
 from wicketd.domain.ports import Database
 from wicketd.policy.replay import Replayed
+from wicketd.services.intents import Intents
 from wicketd.services.replay_rows import Before, Opener, Page, ReplayChild, Tally, unasked
 from wicketd.storage import audit
 from wicketd.storage.audit import AuditFilters
@@ -21,6 +22,29 @@ PAGE_ROWS: Final = 256
 """What the engine takes at once."""
 TURN_ROWS: Final = 8
 """Rows that are opened, or counted, before the loop serves calls again: half a millisecond."""
+PAUSE_S: Final = 0.05
+"""What a page takes at 5,000 rows a second: while calls run, half of the time is theirs."""
+
+
+class Pace:
+    """Pauses of one replay behind its pages while calls run (policy spec, 3.6).
+
+    The child may not be niced, and shares the processors with the proxy. A call that came and went
+    during the page counts too.
+    """
+
+    def __init__(
+        self, calls: Intents, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._calls = calls
+        self._pause = pause
+        self._begun = calls.begun
+
+    async def after_page(self) -> None:
+        """Leaves the processors to the calls for `PAUSE_S`, if there are any."""
+        begun_before, self._begun = self._begun, self._calls.begun
+        if self._begun != begun_before or self._calls.is_any_running:
+            await self._pause(PAUSE_S)
 
 
 @dataclass(frozen=True, slots=True)
