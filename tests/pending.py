@@ -15,7 +15,5 @@ FIRST_HOUR: Final = "The first hour: from nothing to a guarded agent, alone or w
 ISSUES: Final = (GATE, CREDENTIALS, POLICIES, TUI, MCP, FIRST_HOUR)
 
 PENDING: Final[dict[str, str]] = {
-    "POST /v1/accounts/{account}/offboard": FIRST_HOUR,
     "wicket setup": FIRST_HOUR,
-    "wicket offboard": FIRST_HOUR,
 }

@@ -54,10 +54,12 @@ from wicketd.services.keys import Keys as MemberKeys
 from wicketd.services.listing import Listings, Reach
 from wicketd.services.members import Members
 from wicketd.services.metrics import Metrics
+from wicketd.services.offboarding import Offboarding
 from wicketd.services.own import Own
 from wicketd.services.policies import Policies
 from wicketd.services.recent_factor import RecentFactor
 from wicketd.services.rehearsals import Rehearsals
+from wicketd.services.removal import Removal
 from wicketd.services.replay import Replays
 from wicketd.services.replay_pages import Pace
 from wicketd.services.resealing import Resealer
@@ -263,6 +265,7 @@ def _uses(
         members=people.members,
         invites=people.enter.invites,
         accounts=people.enter.accounts,
+        offboarding=Offboarding(desk, people.enter.links, Removal(desk, base.sets)),
         keys=people.keys,
         services=services,
         connections=base.kept.connections,

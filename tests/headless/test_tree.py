@@ -17,7 +17,7 @@ COMMANDS = {
 COMMON = {"json", "no_color", "socket", "timeout", "yes"}
 
 EXPECTED = """
-status whoami config keyring keys stats events why panic
+status whoami config keyring keys stats events why panic offboard
 agent: list show create edit disable enable delete
 service: list show enable disable remove discover tools tier drift ack
 service: credentials credentials-clear

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.admin import Ran, run_wicket
 from tests.support.administered import administered
-from tests.support.state import tool
+from tests.support.state import ADMIN, tool
 
 FORBID = "forbid (principal, action, resource);"
 
@@ -55,6 +55,31 @@ async def test_an_agent_a_service_a_member_a_key_and_a_policy(tmp_path: Path) ->
     shown = report + versions + connections + members + log + why
     assert key.strip() not in shown
     assert "canary-token" not in shown
+
+
+async def test_who_leaves_is_offboarded_by_address_once(tmp_path: Path) -> None:
+    async with administered(tmp_path) as there:
+        await there.state.agent()
+        await there.uses.invites.create(ADMIN, "demo", email="ann@example.org")
+
+        async def offboard(email: str, *options: str) -> Ran:
+            return await run_wicket(there.socket, "offboard", email, *options)
+
+        unsure = await offboard("ann@example.org")
+        still = await there.uses.accounts.show("ann@example.org")
+        before = await there.state.recorded()
+        done = await offboard("ann@example.org", "--yes", "--reason", "left in May")
+        kinds = await there.state.kinds(before)
+        again = await offboard("ann@example.org", "--yes")
+        nobody = await offboard("nobody@example.org", "--yes")
+
+    assert (unsure.code, still.account.status) == (1, "active")
+    assert (done.code, again.code) == (0, 0), done.err + again.err
+    assert "ann@example.org is blocked; 1 membership ended." in done.out + done.err
+    assert "no membership was left" in again.out + again.err
+    assert kinds == ["account.blocked", "account.link_voided", "member.removed", "invite.revoked"]
+    assert nobody.code == 4
+    assert "There is no account" in nobody.err
 
 
 @pytest.mark.parametrize(

@@ -380,6 +380,11 @@ CASES: Final[dict[str, Case]] = {
     "account.mfa_reset": Case(ACCOUNT, asked_to_join, audit=("account.mfa_reset",)),
     "account.sign_out": Case(ACCOUNT, signed_in, audit=("account.signed_out",)),
     "account.sign_out_one": Case(lambda found: found, signed_in, audit=("account.signed_out",)),
+    "account.offboard": Case(
+        accounts.Offboard(account=ASKED, reason="left"),
+        asked_to_join,
+        audit=("account.blocked", "account.link_voided", "member.removed", "invite.revoked"),
+    ),
     "account.link": Case(
         ACCOUNT, asked_to_join, audit=("account.link_voided", "account.link_created")
     ),

@@ -17,6 +17,8 @@ from wicketd.domain.health import Settings
 from wicketd.services.audit import AuditLog, Notary
 from wicketd.services.keyring import KeyringStatus
 from wicketd.services.metrics import Metrics
+from wicketd.services.offboarding import Offboarding
+from wicketd.services.removal import Removal
 from wicketd.services.reveals import Reveals
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.simulate import Simulations
@@ -90,6 +92,7 @@ def use_cases(state: State) -> UseCases:
         members=state.members,
         invites=enter.invites,
         accounts=enter.accounts,
+        offboarding=Offboarding(desk, enter.links, Removal(desk, state.sets)),
         keys=state.keys,
         services=state.services,
         connections=state.connections,

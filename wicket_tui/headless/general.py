@@ -1,4 +1,4 @@
-"""Commands without a noun: how the daemon is, what happens, why a call ended so, panic."""
+"""Commands without a noun: how the daemon is, what happens, why a call ended so, what hurries."""
 
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from wicket_tui.host import Host
 from wicket_tui.keylist import listed
 from wicket_tui.keymap import BY_ID
 from wicketd.api import endpoints
-from wicketd.api.types import agents, status
+from wicketd.api.types import accounts, agents, status
 from wicketd.api.types.listing import Empty
 
 
@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     command(app, "events")(events)
     command(app, "why")(why)
     command(app, "panic")(panic)
+    command(app, "offboard")(offboard)
 
 
 async def show_status(shell: Shell) -> Exit | None:
@@ -155,3 +156,24 @@ async def panic(
     names = ", ".join(found.key for found in done.agents) or "none: nothing was active"
     shell.done(done, f"Disabled: {names}. Undo with: wicket agent enable A")
     return None
+
+
+async def offboard(
+    shell: Shell,
+    account: Annotated[str, typer.Argument(metavar="E", help="Account: address or id.")],
+    *,
+    reason: ReasonOpt = None,
+) -> Exit | None:
+    """Block an account and end its memberships, keys and sessions on all agents, at once."""
+    if not typed_name(account, yes=shell.yes):
+        return Exit.FAILED
+    request = accounts.Offboard(account=account, reason=reason)
+    done = await shell.call(endpoints.ACCOUNT_OFFBOARD, request)
+    shell.done(done, f"{done.account.email} is blocked; {_ended(len(done.ended))}.")
+    return None
+
+
+def _ended(count: int) -> str:
+    if not count:
+        return "no membership was left"
+    return "1 membership ended" if count == 1 else f"{count} memberships ended"

@@ -7,6 +7,7 @@ from wicketd.domain.accounts import Account, Invite, SigninLink, WebSession
 from wicketd.domain.members import Member, Role
 from wicketd.services.accounts import AccountView
 from wicketd.services.invites import Invited, InviteFields
+from wicketd.services.offboarding import Offboarded
 from wicketd.vault.secret import Secret
 
 
@@ -55,6 +56,13 @@ def membership(value: Member) -> wire.Membership:
         member_id=value.id,
         role=value.role.value,
         state=value.state.value,
+    )
+
+
+def offboarded(value: Offboarded) -> wire.Offboarded:
+    """A blocked account and what ended with it."""
+    return wire.Offboarded(
+        account=account(value.account), ended=tuple(map(membership, value.members))
     )
 
 

@@ -17,6 +17,7 @@ from wicketd.services.invites import Invites
 from wicketd.services.keys import Keys
 from wicketd.services.members import Members
 from wicketd.services.oauth_flows import OAuthFlows
+from wicketd.services.offboarding import Offboarding
 from wicketd.services.policies import Policies
 from wicketd.services.replay import Replays
 from wicketd.services.reveals import Reveals
@@ -35,6 +36,7 @@ class UseCases:
     members: Members
     invites: Invites
     accounts: Accounts
+    offboarding: Offboarding
     keys: Keys
     services: Services
     connections: Connections

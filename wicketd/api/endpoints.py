@@ -259,6 +259,12 @@ ACCOUNT_LINK: Final = Endpoint(
     response=accounts.AccountLink, permission="write", audit=("account.link_created",
     "account.link_voided"), command="account link",
     summary="Make a single-use sign-in link, where no mail is sent.")
+ACCOUNT_OFFBOARD: Final = Endpoint(
+    name="account.offboard", method="POST", path=_E + "/offboard", request=accounts.Offboard,
+    response=accounts.Offboarded, permission="write", audit=("account.blocked",
+    "account.link_voided", "member.removed", "invite.revoked", "invite.expired", "key.revoked",
+    "connection.revoked", "session.ended", "policy.disabled"), command="offboard",
+    summary="Block an account and end its memberships, keys and sessions on all agents.")
 
 CONNECTION_OAUTH: Final = Endpoint(
     name="connection.oauth", method="POST", path=_M + "/connections/{service}/oauth",

@@ -13,6 +13,7 @@ from wicketd.domain.accounts import Account, AccountStatus, SigninLink, WebSessi
 from wicketd.domain.actor import Actor
 from wicketd.domain.errors import Conflict, Invalid, NotFound
 from wicketd.domain.ids import Revision, WebSessionId
+from wicketd.domain.json import JsonObject
 from wicketd.domain.members import Member, MemberState
 from wicketd.domain.ports import Database, Tx
 from wicketd.services import find
@@ -54,7 +55,7 @@ class Accounts:
             NotFound: there is none.
         """
         db = self._desk.db
-        account = await _read(db, ref)
+        account = await read(db, ref)
         now = self._desk.clock.now_ms()
         sessions = await db.all(web_sessions.live_of(account.id, now, now - IDLE_MS))
         members = await db.all(accounts.memberships(account.id))
@@ -70,10 +71,7 @@ class Accounts:
         """
 
         def work(unit: Unit) -> tuple[Account, Sequence[Member]]:
-            before = _find(unit.tx, ref)
-            after = _switch(unit, before, AccountStatus.BLOCKED)
-            self._links.void_open(unit, after, "account_blocked")
-            unit.tx.run(web_sessions.revoke_all(after.id, unit.desk.clock.now_ms()))
+            after = block_in(unit, self._links, find_in(unit.tx, ref))
             return after, unit.tx.all(accounts.memberships(after.id))
 
         after, members = await self._desk.change(actor, work)
@@ -92,7 +90,7 @@ class Accounts:
         """
 
         def work(unit: Unit) -> tuple[Account, Sequence[Member]]:
-            after = _switch(unit, _find(unit.tx, ref), AccountStatus.ACTIVE)
+            after = _switch(unit, find_in(unit.tx, ref), AccountStatus.ACTIVE)
             return after, unit.tx.all(accounts.memberships(after.id))
 
         after, members = await self._desk.change(actor, work)
@@ -109,7 +107,7 @@ class Accounts:
         """
 
         def work(unit: Unit) -> Account:
-            before = _find(unit.tx, ref)
+            before = find_in(unit.tx, ref)
             for statement in second_factors.clear(before.id):
                 unit.tx.run(statement)
             ended = unit.tx.run(web_sessions.revoke_all(before.id, unit.desk.clock.now_ms()))
@@ -119,7 +117,7 @@ class Accounts:
                 before={"totp": before.has_totp},
                 after={"totp": False, "sessionsEnded": ended},
             )
-            return _find(unit.tx, before.id)
+            return find_in(unit.tx, before.id)
 
         return await self._desk.change(actor, work)
 
@@ -131,7 +129,7 @@ class Accounts:
         """
 
         def work(unit: Unit) -> int:
-            account, now = _find(unit.tx, ref), unit.desk.clock.now_ms()
+            account, now = find_in(unit.tx, ref), unit.desk.clock.now_ms()
             if session_id is None:
                 ended = unit.tx.run(web_sessions.revoke_all(account.id, now))
             else:
@@ -160,11 +158,11 @@ class Accounts:
                 "Codes are mailed here, so nobody needs a link. "
                 'Links exist with portal.mail = "off" only.'
             )
-        await _read(self._desk.db, ref)
+        await read(self._desk.db, ref)
         now = await self._desk.guard.check()
 
         def work(unit: Unit) -> tuple[SigninLink, Secret]:
-            account = _find(unit.tx, ref)
+            account = find_in(unit.tx, ref)
             if account.status is AccountStatus.BLOCKED:
                 message = f"The account {account.email} is blocked. Unblock it first."
                 raise Conflict(message, hint=f"wicket account unblock {account.email}")
@@ -178,25 +176,47 @@ class Accounts:
             self._desk.events.publish(Topic.MEMBERS, data, member.agent_id)
 
 
-def _switch(unit: Unit, before: Account, status: AccountStatus) -> Account:
+def block_in(unit: Unit, links: SigninLinks, before: Account, reason: str | None = None) -> Account:
+    """Blocks an account in the caller's transaction: sessions end, open links are void.
+
+    Raises:
+        Conflict: it is blocked already.
+    """
+    after = _switch(unit, before, AccountStatus.BLOCKED, reason)
+    links.void_open(unit, after, "account_blocked")
+    unit.tx.run(web_sessions.revoke_all(after.id, unit.desk.clock.now_ms()))
+    return after
+
+
+def _switch(
+    unit: Unit, before: Account, status: AccountStatus, reason: str | None = None
+) -> Account:
     if before.status is status:
         raise Conflict(f"The account {before.email} is {status.value} already.")
     unit.tx.run(accounts.set_status(before.id, status, before.rev))
     kind = "account.blocked" if status is AccountStatus.BLOCKED else "account.unblocked"
-    unit.audit(
-        kind,
-        before.email,
-        before={"status": before.status.value},
-        after={"status": status.value},
-    )
+    facts: JsonObject = {"status": status.value}
+    if reason is not None:
+        facts["reason"] = reason
+    unit.audit(kind, before.email, before={"status": before.status.value}, after=facts)
     return replace(before, status=status, rev=Revision(before.rev + 1))
 
 
-def _find(tx: Tx, ref: str) -> Account:
+def find_in(tx: Tx, ref: str) -> Account:
+    """The account with this id or address.
+
+    Raises:
+        NotFound: there is none.
+    """
     return find.require(tx, accounts.by_ref(_spelled(ref)), _no_account(ref))
 
 
-async def _read(db: Database, ref: str) -> Account:
+async def read(db: Database, ref: str) -> Account:
+    """Like `find_in`, outside of a transaction.
+
+    Raises:
+        NotFound: there is none.
+    """
     account = await db.one(accounts.by_ref(_spelled(ref)))
     if account is None:
         raise _no_account(ref)

@@ -4,27 +4,25 @@ Invariant: whoever is removed loses key, credentials and own policies in the tra
 removes them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NotRequired, TypedDict, Unpack
 
 from wicketd.domain.accounts import Visitor
 from wicketd.domain.actor import Actor, Author
 from wicketd.domain.agents import Agent
-from wicketd.domain.errors import Conflict, PolicyInvalid, Unhealthy
+from wicketd.domain.errors import Conflict
 from wicketd.domain.ids import AgentId, MemberId, Revision
 from wicketd.domain.json import JsonObject
 from wicketd.domain.lifecycle import take
 from wicketd.domain.members import EDGES, Member, MemberState, Role
-from wicketd.domain.policies import Cause, PolicyVersion
 from wicketd.services import baselines, find, rules
 from wicketd.services.desk import Desk, Unit
-from wicketd.services.events import Topic
-from wicketd.services.policy_sets import PolicySets, Prepared
+from wicketd.services.policy_sets import PolicySets
+from wicketd.services.removal import Removal, Taken, gone, tell
 from wicketd.services.resealing import held_by
-from wicketd.services.transitions import end_invite, end_key, move_member, put_labels, revoke_all
-from wicketd.services.versions import next_of
-from wicketd.storage import keys, members, policies
+from wicketd.services.transitions import move_member, put_labels, revoke_all
+from wicketd.storage import members
 
 
 class MemberFields(TypedDict):
@@ -50,6 +48,7 @@ class Members:
     def __init__(self, desk: Desk, sets: PolicySets) -> None:
         self._desk = desk
         self._sets = sets
+        self._removal = Removal(desk, sets)
 
     async def list(self, agent: str, state: MemberState | None = None) -> Sequence[Member]:
         """The agent's members, oldest first; in every state if `state` is None.
@@ -98,7 +97,7 @@ class Members:
             return member
 
         added = await self._desk.change(actor, work)
-        self._tell(added)
+        tell(self._desk, added)
         return added
 
     async def update(
@@ -142,7 +141,7 @@ class Members:
 
         after = await self._desk.change(actor, work)
         self._desk.forget_member(after.id)
-        self._tell(after)
+        tell(self._desk, after)
         return after
 
     async def approve(
@@ -171,7 +170,7 @@ class Members:
             after, raised = await self._desk.change(actor, work)
             self._desk.forget_member(after.id)
             self._sets.put_in_force(prepared, raised)
-        self._tell(after)
+        tell(self._desk, after)
         return after
 
     async def reject(self, actor: Actor, agent: str, ref: str, reason: str | None = None) -> Member:
@@ -191,7 +190,7 @@ class Members:
             return after
 
         after = await self._desk.change(actor, work)
-        await self._gone(after)
+        await gone(self._desk, [after])
         return after
 
     async def remove(self, actor: Actor, agent: str, ref: str) -> Member:
@@ -215,51 +214,18 @@ class Members:
         return await self._remove(visitor, member.agent_id, member.id)
 
     async def _remove(self, author: Author, agent_id: AgentId, member_id: MemberId) -> Member:
-        callbacks: list[Callable[[], None]] = []
-        async with self._desk.locks.hold(agent_id):
+        async with self._removal.hold([agent_id]):
             owner = await find.read_agent(self._desk.db, agent_id)
             member = await find.read_member(self._desk.db, owner, member_id)
-            prepared = await self._without(author, owner, member.id)
+            plans = await self._removal.plan(author, [member])
 
-            def work(unit: Unit) -> tuple[Member, Agent]:
-                before = find.member(unit.tx, owner, member_id)
-                after = move_member(unit, before, "remove")
-                end_invite(unit, after.id)
-                active = unit.tx.one(keys.active_of(owner.id, after.id))
-                if active is not None:
-                    callbacks.append(end_key(unit, active, "revoke", "member removed"))
-                revoke_all(unit, held_by(unit, owner.id, after.id))
-                return after, owner if prepared is None else self._sets.commit(unit, prepared)
+            def work(unit: Unit) -> Taken:
+                return self._removal.take(unit, find.member(unit.tx, owner, member_id), plans)
 
-            after, raised = await self._desk.change(author, work)
-            for callback in callbacks:
-                callback()
-            self._desk.forget_member(after.id)
-            self._desk.calls.end_member(after.id)
-            if prepared is not None:
-                self._sets.put_in_force(prepared, raised)
-        await self._gone(after)
-        return after
-
-    async def _without(self, author: Author, owner: Agent, member_id: MemberId) -> Prepared | None:
-        """The agent's set with the member's own records off.
-
-        None if it has none that are on, or if the set cannot be read: a removal must always work,
-        and a removed member's records permit nobody anything.
-        """
-        records = await self._desk.db.all(policies.current(owner.id))
-        if not any(_is_on(record, member_id) for record in records):
-            return None
-        try:
-            now = await self._sets.read(owner)
-            edits = [
-                next_of(self._desk, author, record, Cause.DISABLE, enabled=False)
-                for record in now.records
-                if _is_on(record, member_id)
-            ]
-            return await self._sets.prepare(now, edits)
-        except (Unhealthy, PolicyInvalid):
-            return None
+            taken = await self._desk.change(author, work)
+            self._removal.settle([taken])
+        await gone(self._desk, [taken.member])
+        return taken.member
 
     def _new_local(self, actor: Actor, owner: Agent, name: str, fields: MemberFields) -> Member:
         now = self._desk.clock.now_ms()
@@ -278,19 +244,6 @@ class Members:
             created_at=now,
             rev=Revision(1),
         )
-
-    async def _gone(self, member: Member) -> None:
-        self._desk.forget_member(member.id)
-        await self._desk.wal.truncate()
-        self._tell(member)
-
-    def _tell(self, member: Member) -> None:
-        data: JsonObject = {"member": member.id, "state": member.state.value, "rev": member.rev}
-        self._desk.events.publish(Topic.MEMBERS, data, member.agent_id)
-
-
-def _is_on(record: PolicyVersion, member_id: MemberId) -> bool:
-    return record.scope_member_id == member_id and record.enabled
 
 
 def _changed(before: Member, changes: MemberChanges) -> Member:

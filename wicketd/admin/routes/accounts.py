@@ -1,4 +1,4 @@
-"""Accounts: list, show, block, sign out, reset the second factor, give a sign-in link."""
+"""Accounts: list, show, block, sign out, reset the second factor, give a link, offboard."""
 
 from typing import Final
 
@@ -57,6 +57,13 @@ async def link(uses: UseCases, ask: Ask[wire.AccountRef]) -> wire.AccountLink:
     return mapping.account_link(made, url)
 
 
+async def offboard(uses: UseCases, ask: Ask[wire.Offboard]) -> wire.Offboarded:
+    """An account is blocked and its memberships end on all agents."""
+    asked = ask.request
+    done = await uses.offboarding.offboard(ask.actor, asked.account, asked.reason)
+    return mapping.offboarded(done)
+
+
 HANDLERS: Final[Handlers] = {
     "account.list": list_,
     "account.show": show,
@@ -65,4 +72,5 @@ HANDLERS: Final[Handlers] = {
     "account.sign_out": sign_out,
     "account.sign_out_one": sign_out_one,
     "account.link": link,
+    "account.offboard": offboard,
 }

@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from wicketd.api.types.agents import Reason
 from wicketd.api.types.listing import Paged
 
 AccountStatus = Literal["active", "blocked"]
@@ -71,6 +72,20 @@ class AccountStatusSet(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     account: str
     status: AccountStatus
+
+
+class Offboard(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Blocks the account and ends its memberships on all agents. It always works: no `If-Match`."""
+
+    account: str
+    reason: Reason | None = None
+
+
+class Offboarded(Struct, frozen=True, kw_only=True):
+    """The memberships that this request ended: none when it had been done before."""
+
+    account: Account
+    ended: tuple[Membership, ...]
 
 
 class SessionRef(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
