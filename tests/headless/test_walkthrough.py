@@ -78,7 +78,7 @@ async def test_who_leaves_is_offboarded_by_address_once(tmp_path: Path) -> None:
     assert "ann@example.org is blocked; 1 membership ended." in done.out + done.err
     assert "no membership was left" in again.out + again.err
     assert kinds == ["account.blocked", "account.link_voided", "member.removed", "invite.revoked"]
-    assert nobody.code == 4
+    assert nobody.code == 3
     assert "There is no account" in nobody.err
 
 
