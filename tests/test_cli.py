@@ -139,6 +139,13 @@ def test_a_command_that_does_not_exist_is_a_usage_error(run: Run, arguments: lis
     assert refused.err.startswith("wicketd: ")
 
 
+@pytest.mark.parametrize("arguments", [[], ["config"]])
+def test_without_a_command_the_help_stands_on_stderr(run: Run, arguments: list[str]) -> None:
+    shown = run(*arguments)
+    assert (shown.code, shown.out) == (2, "")
+    assert shown.err.startswith("Usage: ")
+
+
 def test_help_is_data(run: Run) -> None:
     shown = run("--help")
     assert (shown.code, shown.err) == (0, "")

@@ -323,7 +323,8 @@ def main() -> int:
         return 130
     except Exception as error:  # noqa: BLE001  # the process boundary: a traceback must not exit 1
         if error.__class__.__module__.startswith(("click", "typer")):
-            typer.echo(f"wicketd: {error}", err=True)
+            told = str(error)  # where a command is missing, the whole help
+            typer.echo(told if told.startswith("Usage: ") else f"wicketd: {told}", err=True)
             return USAGE
         traceback.print_exception(error)
         return INTERNAL
