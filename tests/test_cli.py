@@ -78,6 +78,15 @@ def test_config_check_names_the_file_it_read(run: Run, tmp_path: Path) -> None:
     assert wrong.err.endswith("  Compare it with docs/config.md.\n")
 
 
+def test_config_check_reads_the_connector_files_too(run: Run, tmp_path: Path) -> None:
+    run("init", "--dir", str(tmp_path))
+    connector = tmp_path / "connectors.d" / "x.toml"
+    connector.write_text("kee = 'x'\n")
+    wrong = run("config", "check")
+    assert (wrong.code, wrong.out) == (78, "")
+    assert str(connector) in wrong.err
+
+
 @pytest.mark.requirement("FC15")
 def test_a_secret_in_the_environment_ends_with_78(
     run: Run, monkeypatch: pytest.MonkeyPatch

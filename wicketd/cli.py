@@ -158,9 +158,12 @@ def doctor(
 def config_check(
     file: Annotated[Path | None, typer.Argument(help="The file; default: the one in use.")] = None,
 ) -> None:
-    """Reads and checks a configuration; says what is wrong and where."""
+    """Reads and checks a configuration and its connector files; says what is wrong and where."""
+    from wicketd.connectors import catalogue
+
     with explained():
-        _, read = load(file)
+        settings, read = load(file)
+        catalogue.load(bundled=True, directory=Path(settings.services.connectors_dir))
         typer.echo(f"{read or 'defaults'}: good")
 
 
