@@ -303,6 +303,7 @@ def _sweeps(base: Foundation, enter: Entrance, audit: AuditLog) -> tuple[Sweep, 
         Sweep("checkpoint", 5, audit.sign_if_due),
         Sweep("idle servers", 5, called(kept.upstreams.sweep)),
         Sweep("audit events", 0.25, audit.announce),
+        Sweep("recorded arguments", 2, audit.erase_arguments),
     )
 
 

@@ -11,9 +11,10 @@ from wicketd.domain.agents import AgentStatus
 from wicketd.domain.audit import AuditRow, Entry, PolicyHit
 from wicketd.domain.errors import BadRequest, Conflict, NotFound
 from wicketd.domain.ids import CallId, call_ref
-from wicketd.domain.ports import Tx
-from wicketd.services.audit import EVERY_ROWS, HASHES_AT_ONCE, AuditLog, Notary
+from wicketd.domain.ports import Statement, Tx
+from wicketd.services.audit import ERASED_AT_ONCE, EVERY_ROWS, HASHES_AT_ONCE, AuditLog, Notary
 from wicketd.services.events import Topic
+from wicketd.storage import audit as rows
 from wicketd.storage.audit import AuditFilters
 
 CALL = CallId("018f0000-0000-7000-8000-00000000000a")
@@ -264,3 +265,24 @@ async def test_a_new_listener_hears_of_rows_that_came_while_it_connected(state: 
 
     assert await first.next(0) is not None
     assert await second.next(0) is not None
+
+
+async def test_a_backlog_of_arguments_is_erased_whole_and_what_is_not_due_stays(
+    state: State,
+) -> None:
+    now = state.clock.now_ms()
+    backlog = 2 * ERASED_AT_ONCE + 1
+
+    def work(tx: Tx) -> None:
+        for number in range(backlog + 1):
+            expires = now if number == backlog else now - 1
+            tx.run(
+                Statement(
+                    "INSERT INTO audit_args VALUES (?, 'k1', x'00', ?)", (str(number), expires)
+                )
+            )
+
+    await state.db.write(work)
+    assert await log_of(state).erase_arguments() == backlog
+    assert await log_of(state).erase_arguments() == 0
+    assert await state.db.one(rows.arguments_of(str(backlog))) is not None

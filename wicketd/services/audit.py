@@ -27,6 +27,8 @@ EVERY_ROWS: Final = 1_000
 EVERY_MS: Final = 60_000
 """A checkpoint is due after so many rows, or so long after the last one if there are new rows."""
 EXPORT_PAGE: Final = 500
+ERASED_AT_ONCE: Final = 500
+"""Calls whose arguments are erased in one transaction."""
 HASHES_AT_ONCE: Final = 1_000
 """Rows that a checkpoint takes in before it lets the loop serve calls again."""
 OUTCOME: Final = "call.outcome"
@@ -105,6 +107,22 @@ class AuditLog:
         if found.call_id is None:
             return [found]
         return await self._desk.db.all(audit.by_call(found.call_id))
+
+    async def erase_arguments(self) -> int:
+        """Erases recorded arguments whose days are over, as the setting promises; gives how many.
+
+        Transactions are short, so that a backlog of days keeps no call waiting.
+        """
+        erased = 0
+        while True:
+            due = audit.erase_arguments(self._desk.clock.now_ms(), ERASED_AT_ONCE)
+            batch = await self._desk.db.write(lambda tx: tx.run(due))  # noqa: B023  # awaited here
+            erased += batch
+            if batch < ERASED_AT_ONCE:
+                break
+        if erased:
+            await self._desk.wal.truncate()
+        return erased
 
     async def facets(self, agent_id: str | None, kind: str, limit: int = 500) -> Sequence[str]:
         """Values of one kind seen in the log, the most recent first."""

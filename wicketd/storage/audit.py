@@ -250,9 +250,13 @@ def arguments_of(call_id: str) -> Query[StoredArguments]:
     )
 
 
-def erase_arguments(before_ms: int) -> Statement:
-    """Erases arguments whose time is over; the chain does not hold them."""
-    return Statement("DELETE FROM audit_args WHERE expires_at < ?", (before_ms,))
+def erase_arguments(before_ms: int, limit: int = -1) -> Statement:
+    """Erases arguments whose time is over; the chain does not hold them. `limit` -1: all."""
+    return Statement(
+        "DELETE FROM audit_args WHERE call_id IN"
+        " (SELECT call_id FROM audit_args WHERE expires_at < ? LIMIT ?)",
+        (before_ms, limit),
+    )
 
 
 def arguments_kids() -> Query[str]:
