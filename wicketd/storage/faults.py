@@ -35,12 +35,6 @@ def is_medium_fault(error: BaseException) -> bool:
     return isinstance(error, sqlite3.Error) and _code(error) & 0xFF in _MEDIUM
 
 
-def is_corruption(error: BaseException) -> bool:
-    """Whether the file is damaged or no database."""
-    damaged = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-    return isinstance(error, sqlite3.Error) and _code(error) & 0xFF in damaged
-
-
 def taken(error: sqlite3.IntegrityError) -> Conflict | None:
     """The domain's word for a broken uniqueness; None for other constraints, our mistakes.
 
