@@ -25,6 +25,7 @@ from wicketd.policy import decisions, engine
 from wicketd.policy.batches import AT_ONCE, Batches
 from wicketd.policy.decisions import PolicyRequest
 from wicketd.policy.engine import Snapshot
+from wicketd.policy.entities import Kind
 
 PERMIT = "permit (principal, action, resource);"
 EVEN_MOMENT = """forbid (principal, action, resource)
@@ -223,3 +224,21 @@ def test_where_the_engine_fails_on_a_batch_each_request_is_asked_alone(
     snapshot = where.snapshot(PERMIT, TEXTS[5])
     asked = [where.request("ops", "status", at_ms=hour * 3_600_000) for hour in (1, 2)]
     assert agree(snapshot, snapshot, asked) == {Reason.PERMITTED}
+
+
+def test_prompts_of_several_services_are_told_apart_although_their_action_is_one() -> None:
+    where = world()
+    prompts = 'principal, action == Wicket::Action::"get_prompt"'
+    in_force = where.snapshot(
+        f"permit ({prompts}, resource);",
+        f'forbid ({prompts}, resource in Wicket::Service::"ops") when {{ resource.name == "b" }};',
+    )
+    named = [("github", "a"), ("ops", "a"), ("ops", "b"), ("github", "b")]
+    asked = [
+        replace(where.request("ops", "status"), service=service, name=name, kind=Kind.PROMPT)
+        for service, name in named
+    ]
+    pairs = Batches(in_force, in_force, in_force.names).decide(asked)
+    alone = [engine.decide(in_force, request).reason for request in asked]
+    assert alone == [Reason.PERMITTED, Reason.PERMITTED, Reason.FORBIDDEN, Reason.PERMITTED]
+    assert [first.reason for first, _ in pairs] == alone

@@ -155,7 +155,7 @@ class Batches:
     def _entities(self, request: PolicyRequest, question: Question) -> tuple[tuple[Uid, Json], ...]:
         member, subject, target = request.member, question.subject, request.target
         stable = self._stable.get(
-            (entities.facts(member), subject.action),
+            (entities.facts(member), subject.action, subject.resource),
             lambda: entities.by_uid(entities.stable(self._first.agent_key, member, subject)),
         )
         if target is None:
