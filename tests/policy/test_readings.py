@@ -174,6 +174,8 @@ def test_a_fact_that_the_schema_refuses_denies_although_no_statement_reads_it(
         ("context has time && context.time.hour > 9", {("context", "time")}),
         ("context == context", {("context",)}),
         ('{"Var": context}.Var == {"left": {"attr": "x"}}', {("context",)}),
+        ('{"==": principal}["=="].role == "x"', {("principal",)}),
+        ('{"in": context}["in"].time.hour > 9', {("context",)}),
         ("principal == resource", set()),
         ("principal is Wicket::Member", set()),
         ("[principal].contains(resource)", {("principal",), ("resource",)}),

@@ -30,6 +30,7 @@ LEAVES: Final = (
     'resource in Wicket::Service::"ops"',
     "context.time.hour > 11",
     '{"a": context.session}.a.calls > 1',
+    '{"==": principal}["=="].role == "owner"',
     "context.session == context.session && context.session.denials == 0",
     'context.network.ip.isInRange(ip("10.0.0.0/8"))',
     'context.unmodelled.contains("/note")',

@@ -116,6 +116,8 @@ def _nodes(document: Any, paths: set[Path]) -> Iterator[dict[str, Any]]:
 
 def _operands(operator: str, below: Any) -> list[Any]:
     """What is to be followed of an operator's operands."""
+    if operator == "Record" and isinstance(below, dict):
+        return [*below.values()]  # its keys are names, also where one is spelled like an operator
     if operator not in _LOOK_AT_UID or not isinstance(below, dict):
         return [below]
     return [one for one in below.values() if not _is_entity(one)]
