@@ -10,6 +10,7 @@ from tests.support.connector_cases import CASES
 from wicketd.config import Config
 from wicketd.connectors import forms
 from wicketd.connectors.catalogue import parse_connector
+from wicketd.domain.catalogue import StdioTransport
 
 PAGE = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text(encoding="utf-8")
 PARTS = dict(
@@ -43,11 +44,14 @@ def test_the_limits_and_parents_name_their_fields() -> None:
     assert all(f"`{name}`" in parents for name in fields(forms.ParentForm))
 
 
-def test_the_example_is_a_connector_file() -> None:
-    (example,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    tracker = parse_connector(example.encode(), "the page")
+def test_the_examples_are_connector_files() -> None:
+    examples = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    tracker, git = (parse_connector(each.encode(), "the page") for each in examples)
     assert tracker.namespace == "TrackerMCP"
     assert tracker.targets[0].parents == (("Team", "{team}"),)
+    assert isinstance(git.transport, StdioTransport)
+    assert git.transport.command[0] == "/opt/servers/bin/mcp-server-git"
+    assert git.credential.env == "GIT_TOKEN"
 
 
 def test_the_page_counts_the_bundled_tools_whose_names_are_too_long() -> None:
