@@ -21,11 +21,12 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
-from tests.support.chaos import CAP_BYTES, MISCHIEFS, Chaos, serve_chaos
+from tests.support.chaos import Chaos, serve_chaos
 from tests.support.daemon import ROOT, RunningDaemon
 from tests.support.fronts import eventually
 from tests.support.guarded import Housed, connector_file, housed
 from tests.support.mcp_client import Answer
+from tests.support.mischiefs import CAP_BYTES, MISCHIEFS
 from wicketd.api import endpoints
 from wicketd.api.types.listing import Empty
 from wicketd.domain.calls import Era
