@@ -32,18 +32,23 @@ async def gate() -> AsyncIterator[Bridged]:
             yield running
 
 
+async def form_and_model(gate: Bridged, mode: str, service: str) -> str:
+    """Calls a tool that asks for a form and one that asks a model; what the first one said."""
+    ada = Person()
+    async with sdk_client(gate, mode, ada) as client:
+        form = await client.call_tool(f"{service}__{FORM}", ASK)
+        model = await client.call_tool(f"{service}__test_sampling", {"prompt": "Say it."})
+    assert "'username': 'Ada'" in text_of(form)
+    assert "I am Ada" in text_of(model)
+    assert ada.asked == ["elicitation", "sampling"]
+    return text_of(form)
+
+
 @pytest.mark.parametrize("service", ["old", "new"])
 async def test_a_legacy_client_answers_a_form_and_a_models_question(
     gate: Bridged, service: str
 ) -> None:
-    ada = Person()
-    async with sdk_client(gate, "legacy", ada) as client:
-        form = await client.call_tool(f"{service}__{FORM}", ASK)
-        model = await client.call_tool(f"{service}__test_sampling", {"prompt": "Say it."})
-    assert "action=accept" in text_of(form)
-    assert "'username': 'Ada'" in text_of(form)
-    assert "I am Ada" in text_of(model)
-    assert ada.asked == ["elicitation", "sampling"]
+    assert "action=accept" in await form_and_model(gate, "legacy", service)
 
 
 @pytest.mark.parametrize("service", ["old", "new"])
@@ -129,13 +134,7 @@ async def test_a_modern_client_answers_in_its_own_words_whatever_the_upstream_sp
     gate: Bridged, service: str
 ) -> None:
     """A legacy upstream's request becomes `input_required`; its stream waits for the retry."""
-    ada = Person()
-    async with sdk_client(gate, "2026-07-28", ada) as client:
-        form = await client.call_tool(f"{service}__{FORM}", ASK)
-        model = await client.call_tool(f"{service}__test_sampling", {"prompt": "Say it."})
-    assert "'username': 'Ada'" in text_of(form)
-    assert "I am Ada" in text_of(model)
-    assert ada.asked == ["elicitation", "sampling"]
+    await form_and_model(gate, "2026-07-28", service)
     rows = gate.daemon.wicket("audit", "list", "--limit", "4")
     assert [row["outcome"] for row in rows] == ["ok"] * 4  # two rounds each
 
