@@ -7,7 +7,7 @@ its URL once it listens.
 """
 
 import argparse
-import asyncio
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -324,14 +324,13 @@ async def _refuse(receive: Any, send: Any, *, is_modern: bool) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _serve(port: int, eras: str) -> None:
-    config = uvicorn.Config(app(eras), host="127.0.0.1", port=port, log_level="error", ws="none")
-    serving = uvicorn.Server(config)
-    task = asyncio.get_running_loop().create_task(serving.serve())
-    while not serving.started and not task.done():
-        await asyncio.sleep(0.01)
-    print(f"http://127.0.0.1:{port}/mcp", flush=True)
-    await task
+class _Announced(uvicorn.Server):
+    """Prints its URL once it listens."""
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(f"http://127.0.0.1:{self.config.port}/mcp", flush=True)
 
 
 if __name__ == "__main__":
@@ -339,4 +338,7 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8730)
     parser.add_argument("--eras", choices=("both", "legacy", "modern"), default="both")
     given = parser.parse_args()
-    asyncio.run(_serve(given.port, given.eras))
+    config = uvicorn.Config(
+        app(given.eras), host="127.0.0.1", port=given.port, log_level="error", ws="none"
+    )
+    _Announced(config).run()

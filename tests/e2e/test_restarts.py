@@ -23,7 +23,7 @@ import pytest_asyncio
 
 from tests.support import piped_server
 from tests.support.daemon import ROOT, free_port
-from tests.support.fronts import eventually
+from tests.support.fronts import eventually, until_connectable
 from tests.support.guarded import Housed, connector_file, housed
 from tests.support.mcp_client import McpClient
 from wicketd.domain.calls import Era
@@ -60,7 +60,6 @@ class Load:
             succeeded = "result" in answer.json and nonce in str(answer.result["content"])
             assert succeeded or answer.error["code"] == -32603, answer.json
             self.calls.append(Called(began_s, time.monotonic(), succeeded))
-            await asyncio.sleep(0)
 
     def successes(self, since_s: float = 0) -> int:
         """Calls that began after a moment and succeeded."""
@@ -94,24 +93,12 @@ class Server:
             cwd=ROOT,
         )
         try:
-            async with asyncio.timeout(30):
-                while not await accepts(self.port):
-                    assert child.returncode is None
-                    await asyncio.sleep(0.02)
+            await until_connectable(self.port, 30)
             yield child
         finally:
             with contextlib.suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
-
-
-async def accepts(port: int) -> bool:
-    """Whether somebody listens."""
-    with contextlib.suppress(OSError):
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.close()
-        return True
-    return False
 
 
 CHAOS: Final = ("tests.support.chaos", "1")

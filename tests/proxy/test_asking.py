@@ -5,7 +5,7 @@ import asyncio
 from typing_extensions import override
 
 from tests.proxy.test_session import CLIENT, Call, make_table
-from tests.support.fronts import make_caller
+from tests.support.fronts import eventually, make_caller
 from wicketd.domain.json import JsonObject
 from wicketd.proxy import relaying
 from wicketd.proxy.asking import Questions
@@ -49,7 +49,7 @@ def begun(timeout_s: float = 5.0) -> tuple[LegacySession, Asked, Questions]:
 async def test_replies_find_their_questions_in_any_order() -> None:
     session, call, questions = begun()
     asking = asyncio.ensure_future(questions.ask({"a": FORM, "b": MODEL}))
-    await asyncio.sleep(0)
+    await eventually(lambda: len(call.sent) == 2)
     assert [message["id"] for message in call.sent] == ["w1", "w2"]
     session.replied({"id": "w2", "result": {"role": "assistant"}})
     session.replied({"id": "w1", "result": {"action": "accept"}})
@@ -79,7 +79,7 @@ async def test_an_elicitation_by_url_goes_by_an_id_of_ours() -> None:
     session, call, questions = begun()
     params: JsonObject = {"mode": "url", "url": "https://a.example", "elicitationId": "theirs"}
     asking = asyncio.ensure_future(questions.ask({"": {**FORM, "params": params}}))
-    await asyncio.sleep(0)
+    await eventually(lambda: bool(call.sent))
     sent = call.sent[0]["params"]
     assert isinstance(sent, dict)
     assert sent["elicitationId"] == questions.minted("theirs") != "theirs"

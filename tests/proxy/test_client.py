@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
+from tests.support.fronts import eventually
 from tests.support.sdk_upstream import serve_sdk
 from tests.support.upstreams import (
     NOTHING,
@@ -825,8 +826,7 @@ async def test_who_cancels_during_the_handshake_does_not_strand_the_others(bench
         to = connector(upstream.url)
         first = asyncio.get_running_loop().create_task(bench.send(to))
         second = asyncio.get_running_loop().create_task(bench.send(to))
-        while not upstream.seen:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: bool(upstream.seen))
         first.cancel()
         gate.set()
         assert isinstance(await asyncio.wait_for(second, 5), Answer)
@@ -846,15 +846,13 @@ async def test_a_member_has_16_calls_in_flight_and_the_next_is_turned_away(bench
     async with serve(modern(waits)) as upstream:
         to = connector(upstream.url)
         running = [asyncio.get_running_loop().create_task(bench.send(to)) for _ in range(16)]
-        while busy < 16:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: busy == 16)
         failure = await bench.send(to)
         assert kind(failure) is RefusalKind.UNREACHABLE
         assert isinstance(failure, Failure)
         assert failure.cap == "in_flight"
         other = asyncio.get_running_loop().create_task(bench.send(to, member="other"))
-        while busy < 17:
-            await asyncio.sleep(0.005)
+        await eventually(lambda: busy == 17)
         gate.set()
         assert all(isinstance(each, Answer) for each in await asyncio.gather(*running, other))
 

@@ -350,15 +350,15 @@ async def running_front(
         task.cancel()
 
 
-async def until_connectable(port: int) -> None:
+async def until_connectable(port: int, within_s: float = 5) -> None:
     """Waits for the listener."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(within_s):
         while True:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 return
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.002)
 
 
 @dataclass(frozen=True)
