@@ -62,14 +62,15 @@ class Everywhere(App[None]):
     def look_up(self, ref: str | None) -> None:
         """Shows an entry of the audit; None: there was none to show."""
         if ref is not None:
-            self._look_up(ref)
+            self.look_into(f"ref:{ref}")
 
-    @work(exclusive=True, group="look_up", exit_on_error=False)
-    async def _look_up(self, ref: str) -> None:
+    @work(exclusive=True, group="look_into", exit_on_error=False)
+    async def look_into(self, *words: str) -> None:
+        """Shows the entries of the audit that these terms of its filter find."""
         await self.switch_screen("audit")
         frame = self._wicket.frame
         if isinstance(frame, AuditScreen):
-            frame.ask(f"ref:{ref}")
+            frame.ask(*words)
 
     def toast(
         self, text: str, *, severity: Literal["information", "warning", "error"] = "information"

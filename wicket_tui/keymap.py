@@ -86,6 +86,11 @@ SCREENS: Final[tuple[Action, ...]] = (
         where=("dashboard",), permission="read", endpoint="agent.stats",
         twin="stats --agent {agent} --since {window}",
         needs=_AN_AGENT),
+    Action(id="window.denials", keys=("enter",), label="Denials",
+        help="The denied calls of the window, in the audit.",
+        where=("dashboard",), permission="read", endpoint="audit.list",
+        twin="audit list agent:{agent} decision:deny since:{window}",
+        needs=_AN_AGENT),
 
     Action(id="agent.show", keys=("enter",), label="Use",
         help="Make this the agent that the other screens show.",

@@ -74,6 +74,14 @@ async def test_an_entry_is_explained_by_the_text_that_decided_it(gate: Gate) -> 
         await person.until("Sessions 1", "ann")
 
 
+async def test_the_dashboard_leads_to_the_denied_calls_of_its_window(gate: Gate) -> None:
+    async with terminal(gate.daemon.socket, agent=AGENT) as person:
+        await person.until("online", "Last denials", "erase")
+        await person.press("left_square_bracket", "enter")
+        await at_audit(person, f"agent:{AGENT} decision:deny since:1h", "✗ deny")
+        await person.until("desk.erase", gone=("✓ allow",))
+
+
 async def test_a_filter_is_completed_and_a_wrong_one_explained(gate: Gate) -> None:
     async with terminal(gate.daemon.socket, screen=6, agent=AGENT) as person:
         await at_audit(person)

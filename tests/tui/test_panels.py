@@ -63,6 +63,7 @@ def picture(person: Terminal, name: str) -> None:
     wanted = os.environ.get("WICKET_SCREENSHOTS")
     if wanted:
         size = f"{person.app.size.width}x{person.app.size.height}"
+        Path(wanted).mkdir(parents=True, exist_ok=True)
         Path(wanted, f"{name}-{size}.svg").write_text(person.app.export_screenshot())
 
 

@@ -115,6 +115,10 @@ class DashboardScreen(FrameScreen[Glance]):
         """The next longer window."""
         self._move(1)
 
+    def do_window_denials(self) -> None:
+        """The denied calls of the window, in the audit."""
+        self.wicket.look_into("decision:deny", f"since:{self.window}")
+
     def _move(self, step: int) -> None:
         words = list(WINDOWS)
         place = words.index(self.window) + step
