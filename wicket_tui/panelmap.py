@@ -1,6 +1,7 @@
 """The rows of the registry about the panels of policies: what opens them, what they do. Pure data.
 
-Part of `keymap`, which holds the whole. A panel is opened beside the list of policies.
+Part of `keymap`, which holds the whole. A panel is opened beside the list of policies, or beside
+the editor on its draft.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ from wicket_tui.actions import Action, both, chosen
 
 _AN_AGENT: Final = chosen("agent", "No agent yet: press 2, then n to create one.")
 _A_POLICY: Final = both(_AN_AGENT, chosen("policy", "Choose a policy first: j and k move."))
+_CORRECT: Final = chosen("correct", "The draft has errors: F8 goes to them.")
 _A_VERSION: Final = both(_AN_AGENT, chosen("version", "Choose a version first: j and k move."))
 
 PANELS: Final[tuple[Action, ...]] = (
@@ -35,6 +37,25 @@ PANELS: Final[tuple[Action, ...]] = (
         help="The calls that a watched policy would have decided otherwise.",
         where=("policies",), permission="read", endpoint="audit.list",
         twin="audit list --agent {agent} --policy {policy}", needs=_A_POLICY),
+
+    Action(id="policy.outline", keys=("ctrl+g",), label="Outline",
+        help="The statements of the draft, with the live tools each can matter for; enter goes "
+            "there.",
+        where=("policy_editor",), footer=False),
+    Action(id="draft.simulate", keys=("f5",), label="Simulate",
+        help="Decide a call that nobody makes, without and with the draft.",
+        where=("policy_editor",), permission="read", endpoint="policy.simulate",
+        twin="policy simulate {agent} --member MEMBER --tool TOOL --args JSON --draft -",
+        needs=_CORRECT),
+    Action(id="draft.replay", keys=("f6",), label="Replay",
+        help="Decide recorded calls once more, with the draft.",
+        where=("policy_editor",), permission="read", endpoint="replay.create",
+        twin="policy replay {agent} --since 7d --draft -", needs=_CORRECT),
+    Action(id="draft.versions", keys=("f7",), label="Versions",
+        help="The saved versions: what two of them differ in, the way back.",
+        where=("policy_editor",), permission="read", endpoint="policy.versions",
+        twin="policy versions {agent} {policy}", footer=False,
+        needs=both(_AN_AGENT, chosen("policy", "It has no version yet: ctrl+s saves one."))),
 
     Action(id="version.mark", keys=("space",), label="Compare with",
         help="Compare the others with this version; again: each with the one before it.",

@@ -119,6 +119,27 @@ async def test_letters_complete_and_the_list_narrows(daemon: RunningDaemon, tmp_
         assert editor.text.endswith("hour.")
 
 
+async def test_the_unsaved_draft_is_outlined_simulated_and_replayed(
+    daemon: RunningDaemon, tmp_path: Path
+) -> None:
+    async with editing(daemon, "tried", tmp_path) as person:
+        put(person, NO_DESTRUCTION + "// the second\n" + NO_DESTRUCTION)
+        await person.until("no problems", "draft*")
+        await person.press("ctrl+g")
+        await person.until("2 statements", "forbid (principal")
+        await person.press("j", "enter")
+        assert screen(person).editor.cursor_location == (3, 0)
+        for key, title in (
+            ("f5", "Simulate a call with the draft of tried"),
+            ("f6", "Replay with the draft of tried"),
+            ("f7", "Versions of tried"),
+        ):
+            await person.press(key)
+            await person.until(title)
+            await person.press("escape")
+            await person.until("draft*", gone=(title,))
+
+
 async def test_an_answer_to_an_older_text_is_dropped(daemon: RunningDaemon, tmp_path: Path) -> None:
     async with editing(daemon, "overtaken", tmp_path) as person:
         frame = screen(person)

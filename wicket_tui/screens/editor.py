@@ -6,38 +6,31 @@ Source: terminal app specification, section 5.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from textual import on, work
 from textual.message import Message
 from textual.timer import Timer
 from textual.widget import Widget
-from textual.widgets import OptionList, Static, TextArea
+from textual.widgets import Static, TextArea
 from typing_extensions import override
 
 from wicket_tui.client import CallFailed, Link
-from wicket_tui.completion import Candidate, complete
+from wicket_tui.completion import complete
 from wicket_tui.drafts import Draft, Drafts
-from wicket_tui.hover import hover
-from wicket_tui.screens.candidates import CandidatesScreen
 from wicket_tui.screens.confirm import Confirmed
-from wicket_tui.screens.explain import ExplainDialog
-from wicket_tui.screens.frame import FrameScreen
-from wicket_tui.screens.saving import Saving
+from wicket_tui.screens.editor_acts import EditorActs, Opened
 from wicket_tui.source import UNSENDABLE, errors, moved, place_after
 from wicket_tui.widgets.cedar_editor import SIGNS, CedarEditor
 from wicket_tui.widgets.problems import Problems
 from wicket_tui.widgets.text import plain
 from wicketd.api import endpoints, policy_endpoints
 from wicketd.api.types import agents
-from wicketd.api.types.names import Names
 from wicketd.api.types.policies import (
     PolicyCheck,
     PolicyChecked,
     PolicyFormat,
     PolicyRef,
-    PolicyVersion,
     Problem,
 )
 
@@ -49,16 +42,7 @@ KEEP_S: Final = 1.0
 """Without a key this long, the draft is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What the daemon has. `current` None: the policy is not saved yet."""
-
-    current: PolicyVersion | None
-    revision: int
-    names: Names
-
-
-class EditorScreen(Saving, FrameScreen[Opened]):
+class EditorScreen(EditorActs):
     """One policy. `policy`: its key, empty for a new one that begins as `name` and `text`."""
 
     NAME = "policy_editor"
@@ -117,6 +101,7 @@ class EditorScreen(Saving, FrameScreen[Opened]):
         return Drafts(self.wicket.host.state, self.wicket.options.socket)
 
     @property
+    @override
     def is_dirty(self) -> bool:
         """Whether something is typed that is not saved."""
         return self._is_open and self.text != self.base.base
@@ -286,67 +271,6 @@ class EditorScreen(Saving, FrameScreen[Opened]):
             typed = editor.text[best.start : at]
             if typed and best.insert.startswith(typed) and "\n" not in best.insert:
                 editor.suggestion = best.insert[len(typed) :]
-
-    def do_policy_complete(self) -> None:
-        """Offers what can stand at the cursor."""
-        if self.data is not None:
-            self.wicket.open(CandidatesScreen(self.editor, self.data.names), self._complete)
-
-    def _complete(self, chosen: Candidate | None) -> None:
-        if chosen is not None:
-            self.editor.put(chosen.insert, chosen.start, chosen.end)
-
-    def do_policy_explain(self) -> None:
-        """Says what stands under the cursor."""
-        editor = self.editor
-        names = self.data.names if self.data else None
-        said = names and hover(editor.text, editor.offset_now, names, editor.problems)
-        if said:
-            self.wicket.open(ExplainDialog(said.title, said.lines))
-        else:
-            self.wicket.toast("Nothing is known of what stands here.")
-
-    def do_policy_touches(self) -> None:
-        """Lists the live tools that the text can matter for."""
-        touched = self.found.touched if self.found else None
-        if touched is None:
-            self.wicket.toast("Not known yet: the text has to be checked without errors first.")
-            return
-        lines = [
-            f"{one.tier:12} {one.service} {one.tool}  by "
-            + ", ".join(f"statement {number}" for number in one.statements)
-            for one in touched
-        ]
-        self.wicket.open(ExplainDialog(f"Touches {len(touched)} tools", lines or ["No live tool."]))
-
-    def do_problem_next(self) -> None:
-        """Goes to the problem behind the cursor, round and round."""
-        at = self.editor.offset_now
-        places = sorted({one.start for one in self.editor.problems})
-        self.editor.go_to(next((one for one in places if one > at), places[0]))
-        self.editor.focus()
-
-    def do_problem_previous(self) -> None:
-        """Goes to the problem before the cursor."""
-        at = self.editor.offset_now
-        places = sorted({one.start for one in self.editor.problems}, reverse=True)
-        self.editor.go_to(next((one for one in places if one < at), places[0]))
-        self.editor.focus()
-
-    @on(OptionList.OptionSelected, "#problems")
-    def _jump(self, event: OptionList.OptionSelected) -> None:
-        self.editor.go_to(self.editor.problems[event.option_index].start)
-        self.editor.focus()
-
-    def do_problem_fix(self) -> None:
-        """Writes what is proposed for the problem at the cursor, or for the first that has it."""
-        at = self.editor.offset_now
-        fixable = [one for one in self.editor.problems if one.fix is not None]
-        here = [one for one in fixable if one.start <= at <= one.end] or fixable
-        for problem in here[:1]:
-            self.editor.put(problem.fix or "", problem.start, problem.end)
-            return
-        self.wicket.toast("Nothing is proposed for these problems: F3 explains one.")
 
     def do_policy_format(self) -> None:
         """Brings the text into the usual form."""
