@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what a target needs from Debian or npm; what cannot be had is printed as "not run".
 # The npm packages leave a stamp: the lock they were made from, or "not-available" where no npm can be
-# had; browser and proxies leave one only then. Tests that need them fail without it, and are skipped only by "not-available".
+# had; a program leaves one only then. Tests whose program is missing fail, and are skipped only by that stamp.
 set -eu
+PATH=$PATH:/usr/sbin
 cd "$(dirname "$0")/.."
 
 debian() { # debian COMMAND PACKAGE
@@ -26,19 +27,15 @@ locked() { # locked DIRECTORY: what its package-lock.json pins
     echo "not run: the npm packages of $1 could not be installed"
 }
 
-browser() { # what looks at the portal's pages
-    stamp=tests/clients/.browser
-    if debian chromium chromium; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
-}
-
-proxies() { # what stands in front of the daemon
-    stamp=tests/clients/.proxies
-    if PATH=$PATH:/usr/sbin debian nginx nginx-light && debian caddy caddy; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
+program() { # program COMMAND PACKAGE: what tests run; tests/support/packages.py reads the stamp
+    stamp=tests/clients/.no-$1
+    if debian "$1" "$2"; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
 }
 
 root_directory() { # what makes a bare Debian for the package to be installed on
-    stamp=tests/clients/.debian
-    if [ "$(id -u)" -eq 0 ] && PATH=$PATH:/usr/sbin debian debootstrap debootstrap; then rm -f "$stamp"; else echo "not-available" >"$stamp"; fi
+    if [ "$(id -u)" -eq 0 ]; then program debootstrap debootstrap; return; fi
+    echo "not run: debootstrap needs root"
+    echo "not-available" >tests/clients/.no-debootstrap
 }
 
 for want in "$@"; do
@@ -46,8 +43,8 @@ for want in "$@"; do
     systemd) debian systemd-analyze systemd || true ;;
     npm) locked tests/clients ;;
     conformance) locked tests/conformance ;;
-    browser) browser ;;
-    proxies) proxies ;;
+    browser) program chromium chromium ;;
+    proxies) program nginx nginx-light; program caddy caddy ;;
     debian) root_directory ;;
     *) echo "unknown package group: $want" >&2; exit 2 ;;
     esac

@@ -8,7 +8,6 @@ the browser; where it cannot be had this is not run, and says so.
 
 import asyncio
 import os
-import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +17,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
-import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from playwright.async_api import Page, Response, Route, async_playwright
@@ -26,6 +24,7 @@ from playwright.async_api import Page, Response, Route, async_playwright
 from tests.support.accessibility import PROBLEMS
 from tests.support.daemon import ROOT, free_port
 from tests.support.oauth_server import AuthorizationServer, Mode, serve_oauth
+from tests.support.packages import require
 from tests.support.portal import MAIL, Person, Portal, running_portal
 from tests.support.protected import ProtectedUpstream, serve_protected
 
@@ -35,17 +34,7 @@ SCHEMES = ("light", "dark")
 ANN = "ann@example.org"
 LOOPBACK = "[oauth]\nloopback_http = true\n"
 CALENDAR = 'key = "calendar"\nname = "Calendar"'
-CLIENTS = Path(__file__).parents[1] / "clients"
 PAGE_MAX = 30 * 1024
-
-
-def chromium() -> str:
-    """The browser's path. Skips where none can be had; one that is not installed fails."""
-    found = shutil.which("chromium")
-    if found is None and (CLIENTS / ".browser").exists():
-        pytest.skip("not run: chromium is missing and could not be installed")
-    assert found, "run tools/packages.sh browser"
-    return found
 
 
 @dataclass
@@ -134,7 +123,8 @@ async def browsing(portal: Portal, directory: Path) -> AsyncIterator[Eyes]:
     origin = f"http://127.0.0.1:{portal.daemon.port}"
     async with async_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = await playwright.chromium.launch(executable_path=chromium(), args=arguments)
+        chromium = require("chromium", "browser")
+        browser = await playwright.chromium.launch(executable_path=chromium, args=arguments)
         context = await browser.new_context(java_script_enabled=False)
         page = await context.new_page()
         page.set_default_timeout(15_000)

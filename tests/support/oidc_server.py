@@ -1,34 +1,21 @@
 """oidc-provider, another maker's authorization server with rotation and revocation of grants.
 
-A node program of `tests/clients`, installed by `tools/packages.sh npm`; where that found that no
-npm can be had, tests that need it are skipped.
+A node program of `tests/clients`, installed by `tools/packages.sh npm`.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import msgspec
-import pytest
 
+from tests.support.npm import CLIENTS, NODE, require_npm
 from wicketd.services.tokens import TokenRecord
 
-CLIENTS: Final = Path(__file__).parent.parent / "clients"
-NODE: Final = CLIENTS / "node_modules" / ".bin" / "node"
 CLIENT_ID: Final = "wicket"
-
-
-def require() -> None:
-    """Skips where npm is not available; a package that is merely not installed fails the test."""
-    stamp = CLIENTS / "node_modules" / ".stamp"
-    said = stamp.read_text() if stamp.exists() else ""
-    if said.strip() == "not-available":
-        pytest.skip("npm is not available here")
-    assert said, "run tools/packages.sh npm"
 
 
 class OidcProvider:
@@ -83,7 +70,7 @@ class OidcProvider:
 @asynccontextmanager
 async def oidc_provider() -> AsyncIterator[OidcProvider]:
     """Runs it until the block ends."""
-    require()
+    require_npm()
     process = await asyncio.create_subprocess_exec(
         NODE,
         "oidc_server.mjs",

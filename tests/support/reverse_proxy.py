@@ -1,37 +1,25 @@
 """nginx and Caddy from Debian's packages, with the configuration that docs/reverse-proxy.md shows.
 
-`tools/packages.sh proxies` installs them and says in a stamp where they cannot be had.
+`tools/packages.sh proxies` installs them.
 """
 
 import asyncio
 import contextlib
 import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from tests.support.daemon import free_port
+from tests.support.packages import require
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GUIDE: Final = (ROOT / "docs" / "reverse-proxy.md").read_text(encoding="utf-8")
-STAMP: Final = ROOT / "tests" / "clients" / ".proxies"
 NAME: Final = "mcp.example.org"
 BARE: Final = "server { location / { proxy_pass http://127.0.0.1:8650; } listen 443 ssl; }"
 """nginx as Debian ships it, with the one line that nobody can leave out."""
-
-
-def require(program: str) -> str:
-    """The program's path; skips where Debian's packages cannot be had, else it must be there."""
-    if STAMP.exists():
-        pytest.skip(f"{program} is not available here")
-    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
-    assert found, "run tools/packages.sh proxies"
-    return found
 
 
 def shown(language: str) -> str:
@@ -57,7 +45,15 @@ async def nginx(directory: Path, daemon_port: int, site: str = "") -> AsyncItera
         f"{user} pid {directory}/nginx.pid; error_log stderr; events {{}}\n"
         f"http {{ access_log off; gzip on; sendfile on; {places}\n{text} }}\n"
     )
-    command = [require("nginx"), "-c", str(config), "-p", str(directory), "-g", "daemon off;"]
+    command = [
+        require("nginx", "proxies"),
+        "-c",
+        str(config),
+        "-p",
+        str(directory),
+        "-g",
+        "daemon off;",
+    ]
     async with _running(command, port, {}):
         yield port
 
@@ -71,7 +67,14 @@ async def caddy(directory: Path, daemon_port: int) -> AsyncIterator[int]:
     config = directory / "Caddyfile"
     config.write_text("{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}\n" + text)
     home = {"HOME": str(directory), "XDG_DATA_HOME": str(directory)}
-    command = [require("caddy"), "run", "--config", str(config), "--adapter", "caddyfile"]
+    command = [
+        require("caddy", "proxies"),
+        "run",
+        "--config",
+        str(config),
+        "--adapter",
+        "caddyfile",
+    ]
     async with _running(command, port, home):
         yield port
 
