@@ -17,6 +17,7 @@ import pytest_asyncio
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests.support.browser import Browser
 from tests.support.guarded import Guarded, guarded
 from tests.support.reverse_proxy import BARE, NAME, caddy, nginx
 
@@ -113,3 +114,12 @@ async def test_the_portal_is_served_by_the_public_name(site: Site) -> None:
     assert (page.status_code, page.headers["strict-transport-security"]) == (
         200, "max-age=31536000"
     )  # fmt: skip
+
+
+async def test_the_portal_takes_forms_of_the_public_name_alone(site: Site) -> None:
+    browser = Browser(site.port, NAME)
+    fields = {**browser.get("/signin").form("/signin").fields, "email": "ann@example.org"}
+    foreign = browser.post("/signin", fields, {"Origin": f"http://{NAME}"})
+    assert (foreign.status, "did not come from a page of ours" in foreign.text) == (403, True)
+    own = browser.post("/signin", fields, {"Origin": f"https://{NAME}"})
+    assert own.status == 303
