@@ -65,6 +65,10 @@ def test_what_a_shell_or_client_would_have_to_read_is_refused(
         ("postgres://me:canary@db/app",),
         ("ghp_canarycanary",),
         ("-e", "github-token=canary"),
+        ("--password=-canary",),
+        ("--header", "X-Api-Key: canary"),
+        ("--header=X-Api-Key: canary",),
+        ("API_KEY=canary",),
     ],
 )
 def test_a_secret_among_the_arguments_is_taken_out_or_refused(words: Sequence[str]) -> None:
@@ -74,6 +78,13 @@ def test_a_secret_among_the_arguments_is_taken_out_or_refused(words: Sequence[st
     found = taken("x", "first", *words, "last", variable="X_KEY")
     assert found.argv == ("/usr/bin/x", "first", "last")
     assert found.variables == ("X_KEY",)
+
+
+@pytest.mark.parametrize("words", [("--env=DB_PASS=canary",), ("--env", "DB_PASS=canary")])
+def test_a_containers_flag_is_read_in_both_spellings(words: Sequence[str]) -> None:
+    found = taken("docker", "run", *words, "--env=LOG=1", "i")
+    assert found.argv == ("/usr/bin/docker", "run", "--env", "DB_PASS", "--env", "LOG=1", "i")
+    assert found.variables == ("DB_PASS",)
 
 
 def test_a_container_is_handed_the_variable_by_its_name() -> None:

@@ -123,11 +123,13 @@ def _sorted_out(words: list[str]) -> Iterator[tuple[list[str], _Taken | None]]:
         flag, _, value = word.partition("=")
         if word in _PASSING and rest:
             yield _passed(word, rest.pop(0))
+        elif flag in _PASSING and value:
+            yield _passed(flag, value)
         elif _REFERENCE.search(word) and not word.startswith("-"):
             raise _of_client(word)
         elif word.startswith("-") and value:
             yield ([], _Taken(flag)) if _is_kept_back(flag, value) else ([word], None)
-        elif word.startswith("-") and rest and _is_kept_back(word, rest[0]):
+        elif word.startswith("-") and _has_value(rest) and _is_kept_back(word, rest[0]):
             rest.pop(0)
             yield [], _Taken(word)
         elif is_secret_value(word):
@@ -136,9 +138,11 @@ def _sorted_out(words: list[str]) -> Iterator[tuple[list[str], _Taken | None]]:
             yield [word], None
 
 
+def _has_value(rest: Sequence[str]) -> bool:
+    return bool(rest) and not rest[0].startswith("-")
+
+
 def _is_kept_back(flag: str, value: str) -> bool:
-    if value.startswith("-"):
-        return False
     if is_secret(flag.lstrip("-"), value):
         return True
     if _REFERENCE.search(value):

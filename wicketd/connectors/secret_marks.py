@@ -24,6 +24,9 @@ _RANDOM: Final = re.compile(r"(?=[^\s/.:]*\d)(?=[^\s/.:]*[A-Za-z])[A-Za-z0-9_+=-
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 """How services name projects and databases; who holds one has not proven anything."""
 
+_ASSIGNMENT: Final = re.compile(r"([\w.-]+)(?:=|: *)(.+)", re.DOTALL)
+"""What `env`, header flags and container engines take: `NAME=value`, `Name: value`."""
+
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable, header, flag or parameter of this name carries a secret."""
@@ -31,7 +34,10 @@ def is_secret_name(name: str) -> bool:
 
 
 def is_secret_value(value: str) -> bool:
-    """Whether a text is a token, holds a password, or is too random to be anything else."""
+    """Whether a text is a token, holds or assigns a password, or is random beyond a name."""
+    assigned = _ASSIGNMENT.fullmatch(value)
+    if assigned is not None and is_secret(assigned[1], assigned[2]):
+        return True
     is_random = _RANDOM.fullmatch(value) is not None and _UUID.fullmatch(value) is None
     return is_random or _VALUES.search(value) is not None
 
