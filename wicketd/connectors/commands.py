@@ -18,7 +18,8 @@ PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 """What a server is started with (protocol spec, 4.6)."""
 _SHELL_CHARACTERS: Final = re.compile(r"[|&;<>()$`\\\"'*?\[\]#~!{}\n]")
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "zsh", "fish", "ksh", "cmd", "cmd.exe"})
-_REFERENCE: Final = re.compile(r"\$\{[^{}]*\}")
+REFERENCE: Final = re.compile(r"\$\{[^{}]*\}")
+"""A value that only the client knows, such as `${input:token}`."""
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 _PASSING: Final = frozenset({"-e", "--env"})
 """Flags by which container engines take `NAME=value`, or `NAME` from their own environment."""
@@ -125,7 +126,7 @@ def _sorted_out(words: list[str]) -> Iterator[tuple[list[str], _Taken | None]]:
             yield _passed(word, rest.pop(0))
         elif flag in _PASSING and value:
             yield _passed(flag, value)
-        elif _REFERENCE.search(word) and not word.startswith("-"):
+        elif REFERENCE.search(word) and not word.startswith("-"):
             raise _of_client(word)
         elif word.startswith("-") and value:
             yield ([], _Taken(flag)) if _is_kept_back(flag, value) else ([word], None)
@@ -145,7 +146,7 @@ def _has_value(rest: Sequence[str]) -> bool:
 def _is_kept_back(flag: str, value: str) -> bool:
     if is_secret(flag.lstrip("-"), value):
         return True
-    if _REFERENCE.search(value):
+    if REFERENCE.search(value):
         raise _of_client(value)
     return False
 
@@ -153,7 +154,7 @@ def _is_kept_back(flag: str, value: str) -> bool:
 def _passed(flag: str, assignment: str) -> tuple[list[str], _Taken | None]:
     name, _, value = assignment.partition("=")
     if not value or not is_secret(name, value):
-        if _REFERENCE.search(value):
+        if REFERENCE.search(value):
             raise _of_client(value)
         return [flag, assignment], None
     if not _VARIABLE.fullmatch(name):
@@ -162,7 +163,7 @@ def _passed(flag: str, assignment: str) -> tuple[list[str], _Taken | None]:
 
 
 def _of_client(word: str) -> BrokenRule:
-    found = _REFERENCE.search(word)
+    found = REFERENCE.search(word)
     return BrokenRule(
         "args", f"use {found[0] if found else word}, which only the client knows; write it out"
     )

@@ -29,10 +29,10 @@ from wicketd.connectors.forms import (
 from wicketd.connectors.proposals import Proposal
 from wicketd.connectors.rules import BrokenRule
 from wicketd.connectors.secret_marks import is_secret, is_secret_value
+from wicketd.domain.ids import SERVICE_KEY_MAX
 from wicketd.net.addresses import is_denied, is_loopback_host
 
-KEY_MAX: Final = 20
-_REFERENCE: Final = re.compile(r"\$\{(?:(?:env|input):)?[^{}]*\}")
+_OWN: Final = "-own"
 _SCHEME: Final = re.compile(r"(Bearer|Basic|Token|ApiKey|Api-Key) +", re.IGNORECASE)
 _RUNNERS: Final = frozenset(
     {"npx", "bunx", "pnpm", "uvx", "uv", "pipx", "docker", "podman", "deno"}
@@ -73,10 +73,15 @@ def key_of(name: str) -> str:
         BrokenRule: no letter is left to begin with.
     """
     folded = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
-    key = folded[:KEY_MAX].rstrip("-")
+    key = folded[:SERVICE_KEY_MAX].rstrip("-")
     if not key:
         raise BrokenRule("name", "gives no key: it needs a letter to begin with")
-    return f"{key}-own"[:KEY_MAX] if key == "wicket" else key
+    return key_beside(key) if key == "wicket" else key
+
+
+def key_beside(key: str) -> str:
+    """The key of an administrator's own connector where Wicket has `key` itself."""
+    return f"{key[: SERVICE_KEY_MAX - len(_OWN)].rstrip('-')}{_OWN}"
 
 
 def name_of(target: str, words: Sequence[str]) -> str:
@@ -160,7 +165,7 @@ def _over_http(entry: ServerEntry, choices: Choices) -> tuple[HttpForm, Credenti
 
 def _require_no_secret_in(url: str) -> None:
     parts = urlsplit(url) if "[" not in url or "]" in url else None
-    if parts is None or _REFERENCE.search(url):
+    if parts is None or commands.REFERENCE.search(url):
         raise BrokenRule("url", "is no address that can be used as it stands; write it out")
     query = parse_qsl(parts.query, keep_blank_values=True)
     words = [word for word in parts.path.split("/") if word]
@@ -224,7 +229,9 @@ def _over_pipes(
 
 def _parted(env: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     secrets = [
-        name for name, value in env.items() if is_secret(name, value) or _REFERENCE.search(value)
+        name
+        for name, value in env.items()
+        if is_secret(name, value) or commands.REFERENCE.search(value)
     ]
     return {name: value for name, value in env.items() if name not in secrets}, secrets
 

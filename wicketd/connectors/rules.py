@@ -68,7 +68,6 @@ _OUR_HEADERS: Final = frozenset(
     }
 )
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
-_KEY_LENGTH_MAX: Final = 20
 _TIMEOUT_S_MAX: Final = 600
 _RESULT_BYTES_MAX: Final = 32 * 1024 * 1024
 _PATTERN_LENGTH_MAX: Final = 256
@@ -130,9 +129,8 @@ def _require(holds: object, field: str, reason: str) -> None:
 
 
 def _check_names(form: ConnectorForm) -> None:
-    is_key = SERVICE_KEY.fullmatch(form.key) and len(form.key) <= _KEY_LENGTH_MAX
     _require(
-        is_key and form.key != "wicket",
+        SERVICE_KEY.fullmatch(form.key) and form.key != "wicket",
         "key",
         "must be lower-case words joined by hyphens, at most 20 characters, and not 'wicket'",
     )

@@ -25,7 +25,8 @@ Revision = NewType("Revision", int)
 AGENT_KEY: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 LOCAL_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 POLICY_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-SERVICE_KEY: Final = re.compile(r"(?=.{1,20}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+SERVICE_KEY_MAX: Final = 20
+SERVICE_KEY: Final = re.compile(rf"(?=.{{1,{SERVICE_KEY_MAX}}}\Z)[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
 LABEL: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 RESERVED_POLICY_KEYS: Final = frozenset({"check", "coverage", "export", "format"})
 

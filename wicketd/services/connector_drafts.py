@@ -14,14 +14,13 @@ from typing import Final
 from wicketd.connectors import catalogue
 from wicketd.connectors.catalogue import Catalogue
 from wicketd.connectors.connector_file import parse_connector
+from wicketd.connectors.draft import key_beside
 from wicketd.domain.catalogue import Connector, HttpTransport
 from wicketd.domain.errors import ConfigInvalid, Conflict, StorageBroken
 
 _FILE_MODE: Final = 0o644
 """No secret is in it, and a daemon with a uid of its own reads it."""
 _DIRECTORY_MODE: Final = 0o755
-OWN: Final = "-own"
-_KEY_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Shelf:
         """
         known = self.known.get(key)
         if known is not None and known.source == catalogue.BUNDLED:
-            key = f"{key[: _KEY_MAX - len(OWN)].rstrip('-')}{OWN}"
+            key = key_beside(key)
             known = self.known.get(key)
         if known is not None or key in set(taken) or os.path.lexists(self.path(key)):
             raise Conflict(
