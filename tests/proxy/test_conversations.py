@@ -30,7 +30,7 @@ async def test_lanes_are_listened_to_as_they_come_and_go_until_the_plain_one_end
             over.append(lane.variant)
         return False
 
-    listening = asyncio.ensure_future(listen_to_all(lanes, PLACE, ANA, listen))
+    listening = asyncio.ensure_future(listen_to_all(lanes, lanes.of(PLACE, ANA, {}), listen))
     await eventually(lambda: heard == [""])
     variants: list[JsonObject] = [{"sampling": {str(n): {}}} for n in range(VARIANTS_MAX + 1)]
     for variant in variants:
@@ -41,3 +41,19 @@ async def test_lanes_are_listened_to_as_they_come_and_go_until_the_plain_one_end
     plain_ends.set()
     assert await asyncio.wait_for(listening, 5)
     assert sorted(over) == sorted(heard)
+
+
+async def test_who_listens_is_told_when_the_plain_lane_is_dropped_to_begin_anew() -> None:
+    lanes = Lanes(SystemClock())
+    heard: list[Lane] = []
+
+    async def listen(lane: Lane) -> bool:
+        heard.append(lane)
+        await asyncio.get_running_loop().create_future()
+        return False
+
+    listening = asyncio.ensure_future(listen_to_all(lanes, lanes.of(PLACE, ANA, {}), listen))
+    await eventually(lambda: len(heard) == 1)
+    lanes.end(lambda _: True)
+    assert await asyncio.wait_for(listening, 5)
+    assert heard[0] is not lanes.of(PLACE, ANA, {})

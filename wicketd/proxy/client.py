@@ -195,7 +195,7 @@ class UpstreamClient:
             wished = uris if lane is plain else frozenset[str]()
             return await self._listen(lane, connector, credential, wished)
 
-        return await listen_to_all(self._lanes, plain.place, plain.member_id, listen)
+        return await listen_to_all(self._lanes, plain, listen)
 
     async def _listen(
         self, lane: Lane, connector: Connector, credential: Credential, uris: frozenset[str]

@@ -8,34 +8,29 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from wicketd.domain.ids import MemberId
-from wicketd.proxy.eras import ServicePlace
 from wicketd.proxy.lanes import Lane, Lanes
 
 
 async def listen_to_all(
-    lanes: Lanes,
-    place: ServicePlace,
-    member_id: MemberId | None,
-    listen: Callable[[Lane], Coroutine[Any, Any, bool]],
+    lanes: Lanes, plain: Lane, listen: Callable[[Lane], Coroutine[Any, Any, bool]]
 ) -> bool:
-    """Listens on every lane, also those that appear meanwhile, until the plain one ends.
+    """Listens on every lane of a member, also those that appear meanwhile, until `plain` ends.
 
-    Gives what the plain one gave: whether it is worth opening again.
+    Gives whether it is worth opening again: what the plain one gave, or that its lane was dropped.
     """
-    plain = lanes.of(place, member_id, {})
     channels: dict[Lane, asyncio.Task[bool]] = {}
     async with asyncio.TaskGroup() as group:
-        while plain not in channels or not channels[plain].done():
-            alive = lanes.of_member(place, member_id)
+        while plain in (alive := lanes.of_member(plain.place, plain.member_id)):
             for lane in alive:
                 if lane not in channels:
                     channels[lane] = group.create_task(listen(lane))
             for lane in channels.keys() - set(alive):
                 channels.pop(lane).cancel()
-            news: set[asyncio.Future[Any]] = {lanes.growth()}
+            news: set[asyncio.Future[Any]] = {lanes.change()}
             news.update(channel for channel in channels.values() if not channel.done())
             await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
+            if channels[plain].done():
+                break
         for channel in channels.values():
             channel.cancel()
-    return channels[plain].result()
+    return channels[plain].cancelled() or channels[plain].result()

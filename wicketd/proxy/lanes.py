@@ -257,17 +257,17 @@ class Lanes:
         self._seats: dict[tuple[ServicePlace, MemberId | None], Seats] = {}
         self._service_seats: dict[tuple[AgentId, str], Seats] = {}
         self._swept_s = clock.monotonic_s()
-        self._growth: asyncio.Future[None] | None = None
+        self._change: asyncio.Future[None] | None = None
 
     def of_member(self, place: ServicePlace, member_id: MemberId | None) -> list[Lane]:
         """The lanes of a member at a service."""
         return [lane for key, lane in self._lanes.items() if key[:2] == (place, member_id)]
 
-    def growth(self) -> asyncio.Future[None]:
-        """Is done once there is another lane."""
-        if self._growth is None or self._growth.done():
-            self._growth = asyncio.get_running_loop().create_future()
-        return self._growth
+    def change(self) -> asyncio.Future[None]:
+        """Is done once there is another lane, or one less."""
+        if self._change is None or self._change.done():
+            self._change = asyncio.get_running_loop().create_future()
+        return self._change
 
     def of(
         self,
@@ -295,8 +295,7 @@ class Lanes:
                 declared,
                 self._seats.setdefault(key[:2], Seats(seats)),
             )
-            if self._growth is not None and not self._growth.done():
-                self._growth.set_result(None)
+            self._changed()
         return lane
 
     def end(self, is_meant: Callable[[Lane], bool]) -> None:
@@ -304,6 +303,11 @@ class Lanes:
         for key, lane in list(self._lanes.items()):
             if is_meant(lane):
                 del self._lanes[key]
+        self._changed()
+
+    def _changed(self) -> None:
+        if self._change is not None and not self._change.done():
+            self._change.set_result(None)
 
     def _has_room(self, place: ServicePlace, member_id: MemberId | None) -> bool:
         """Whether there is one for another variant; the longest idle one makes it."""
