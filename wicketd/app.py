@@ -158,7 +158,7 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
         audit,
         _sweeps(base, people.enter, audit),
         system.spawn,
-        news.changed,
+        news,
     )
     admission = Admission(system.daemon_uid, config.admin.write_group, config.admin.read_group)
 

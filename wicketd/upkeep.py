@@ -15,12 +15,13 @@ from wicketd import __version__
 from wicketd.domain.audit import Entry
 from wicketd.domain.catalogue import ServiceState
 from wicketd.domain.errors import Unhealthy, WicketError
-from wicketd.domain.ids import AgentId, MemberId
+from wicketd.domain.ids import MemberId
 from wicketd.domain.ports import Spawn
 from wicketd.oauth.client import OAuthHttp
 from wicketd.policy.child import PolicyChild
 from wicketd.policy.stack import BigStack
 from wicketd.proxy.client import UpstreamClient
+from wicketd.proxy.news import News
 from wicketd.services.audit import AuditLog
 from wicketd.services.callers import Callers
 from wicketd.services.connections import Connections
@@ -78,14 +79,14 @@ class Upkeep:
         audit: AuditLog,
         sweeps: tuple[Sweep, ...],
         spawn: Spawn,
-        changed: Callable[[AgentId | None], None],
+        news: News,
     ) -> None:
         self._spawn = spawn
         self._kept = kept
         self._intents = intents
         self._audit = audit
         self._sweeps = sweeps
-        self._changed = changed
+        self._news = news
         self._fault: Health | None = None
 
     async def start(self) -> None:
@@ -146,16 +147,21 @@ class Upkeep:
         while True:
             batch = await changes.next(60.0)
             for event in batch.events if batch is not None else ():
-                self._end_servers(event)
-                self._changed(event.agent_id)
+                self._end_old(event)
+                self._news.changed(event.agent_id)
 
-    def _end_servers(self, event: Event) -> None:
-        """A process holds its credential: it ends with the connection, and with its service."""
+    def _end_old(self, event: Event) -> None:
+        """Processes and channels hold their credential: they end with the connection.
+
+        Processes end with their service too; channels follow the services by themselves.
+        """
         upstreams, data = self._kept.upstreams, event.data
         if event.topic is Topic.CONNECTIONS:
             member = data.get("member")
             member_id = MemberId(member) if isinstance(member, str) else None
             upstreams.forget_credentials(event.agent_id, member_id)
+            if event.agent_id is not None and member_id is not None:
+                self._news.channels.reconnected(event.agent_id, member_id)
         elif event.topic is Topic.SERVICES and data.get("state") in _OFF:
             upstreams.forget(event.agent_id, service=str(data.get("service")))
 

@@ -8,15 +8,24 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
 
 from tests.support.bridged import Bridged, Person, bridged, sdk_client, subscribe, unsubscribe
 from tests.support.fronts import eventually
+from tests.support.guarded import connector_file, housed
+from tests.support.mcp_client import exchange, request
+from tests.support.upstreams import STATIC, Seen, serve
+from wicketd.api import endpoints
+from wicketd.api.types.connections import ConnectionRef, ConnectionSet
+from wicketd.domain.calls import Era
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -102,3 +111,65 @@ async def test_a_subscription_is_decided_and_recorded_like_a_read(gate: Bridged)
             await subscribe(client, uri)
     denied = gate.daemon.wicket("audit", "list", "--limit", "1")
     assert (allowed[0]["decision"], denied[0]["decision"]) == ("ALLOW", "DENY"), made
+
+
+class Bearers:
+    """A legacy server that says whose credentials hold a stream open."""
+
+    def __init__(self) -> None:
+        self.open: list[str] = []
+
+    def holds(self, bearers: list[str]) -> bool:
+        """Whether these and no others do."""
+        return self.open == bearers
+
+    async def answer(self, seen: Seen, asked: web.Request) -> web.StreamResponse:
+        """One HTTP answer."""
+        if seen.method == "GET":
+            return await self._hold(seen.headers.get("Authorization", ""), asked)
+        results: dict[str | None, Any] = {
+            "initialize": {
+                "protocolVersion": "2025-11-25",
+                "capabilities": {},
+                "serverInfo": {"name": "bearers", "version": "1"},
+            },
+            "tools/list": {"tools": []},
+        }
+        if seen.rpc not in results:
+            return web.Response(status=202 if "id" not in seen.body else 400)
+        body = {"jsonrpc": "2.0", "id": seen.body["id"], "result": results[seen.rpc]}
+        return web.json_response(body)
+
+    async def _hold(self, bearer: str, asked: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await stream.prepare(asked)
+        self.open.append(bearer)
+        try:
+            while True:
+                await stream.write(b": still here\n\n")
+                await asyncio.sleep(0.02)
+        except (ConnectionError, asyncio.CancelledError):
+            return stream
+        finally:
+            self.open.remove(bearer)
+
+
+async def test_a_channel_is_of_the_account_that_its_member_has_now() -> None:
+    """No stream stays open under a token that was replaced or taken away."""
+    server = Bearers()
+    with tempfile.TemporaryDirectory() as place:
+        async with serve(server.answer) as upstream:
+            desk = connector_file("desk", upstream.url).replace('{ kind = "none" }', STATIC)
+            async with housed(Path(place), {"desk": desk}) as house:
+                client = await house.client(0, Era.LEGACY)
+                stream = request(b"", client.headers(""), method="GET")
+                watching = asyncio.ensure_future(exchange(client.port, stream, within_s=60))
+                where = {"agent": "home", "member": "m0", "service": "desk"}
+                for token in ("first", "second"):
+                    connected = ConnectionSet(**where, token=token)
+                    await house.admin.call(endpoints.CONNECTION_SET, connected)
+                    opened = [f"Bearer {token}"]
+                    await eventually(partial(server.holds, opened), 10)
+                await house.admin.call(endpoints.CONNECTION_DISCARD, ConnectionRef(**where))
+                await eventually(partial(server.holds, []), 10)
+                watching.cancel()

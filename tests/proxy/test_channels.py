@@ -88,3 +88,27 @@ async def test_channels_follow_the_services_of_the_agent() -> None:
     house.channels.changed(ANA.agent.id)
     await eventually(lambda: house.open == 0)
     house.channels.leave(presence)
+
+
+async def test_a_channel_to_a_service_that_moved_is_opened_anew_and_no_other() -> None:
+    house = House()
+    presence = house.channels.join(ANA)
+    await eventually(lambda: house.open == 1)
+    house.channels.changed()
+    house.services = [connector("http://127.0.0.1:2/mcp")]
+    house.channels.changed()
+    await eventually(lambda: len(house.opened) == 2)
+    assert house.open == 1
+    house.channels.leave(presence)
+
+
+async def test_a_member_who_connects_has_its_channels_opened_anew_and_nobody_else() -> None:
+    house = House()
+    present = [house.channels.join(caller) for caller in (ANA, BOB)]
+    await eventually(lambda: house.open == 2)
+    house.channels.reconnected(ANA.agent.id, ANA.member.id)
+    await eventually(lambda: len(house.opened) == 3)
+    assert house.opened[2] == "member-ana demo"
+    assert house.open == 2
+    for presence in present:
+        house.channels.leave(presence)

@@ -50,7 +50,7 @@ class Channels:
         self._clock = clock
         self._random = random
         self._present: dict[tuple[AgentId, MemberId], list[Presence]] = {}
-        self._tasks: dict[Place, Task] = {}
+        self._tasks: dict[Place, tuple[Connector, Task]] = {}
         self._refused: set[Place] = set()
 
     def join(self, caller: Caller) -> Presence:
@@ -80,10 +80,15 @@ class Channels:
         return present[-1].caller if present else None
 
     def changed(self, agent_id: AgentId | None = None) -> None:
-        """Services may have come or gone; None: of any agent."""
+        """Services may have come, gone or moved; None: of any agent."""
         for (agent, _), present in list(self._present.items()):
             if agent_id in {None, agent}:
                 self._open(present[-1].caller)
+
+    def reconnected(self, agent_id: AgentId, member_id: MemberId) -> None:
+        """Connections of a member changed: its channels were opened with what they were before."""
+        for place in [place for place in self._tasks if place[:2] == (agent_id, member_id)]:
+            self.reopen(place)
 
     def reopen(self, place: Place) -> None:
         """What is wanted at a place has changed, or its member has come back."""
@@ -95,18 +100,19 @@ class Channels:
     def _open(self, caller: Caller) -> None:
         member = _member(caller)
         wanted = {connector.key: connector for connector in self._connectors(caller.agent.id)}
-        for place in [place for place in self._tasks if place[:2] == member]:
-            if place[2] not in wanted:
+        for place, (connector, _) in list(self._tasks.items()):
+            if place[:2] == member and wanted.get(place[2]) != connector:
                 self._close(place)
         for key, connector in wanted.items():
             if (*member, key) not in self._tasks:
                 keeping = self._keep(member, connector)
-                self._tasks[*member, key] = self._spawn(keeping, name=f"channel {key}")
+                task = self._spawn(keeping, name=f"channel {key}")
+                self._tasks[*member, key] = connector, task
 
     def _close(self, place: Place) -> None:
         self._refused.discard(place)
-        task = self._tasks.pop(place, None)
-        if task is not None:
+        if place in self._tasks:
+            _, task = self._tasks.pop(place)
             task.cancel()
 
     async def _keep(self, member: tuple[AgentId, MemberId], connector: Connector) -> None:
