@@ -90,6 +90,19 @@ async def test_a_database_that_is_there_is_moved_aside_and_only_when_told(
     assert done.aside.read_bytes() == before
 
 
+async def test_a_swap_that_fails_half_way_leaves_the_old_database_in_its_place(
+    copied: Copied, empty: Path
+) -> None:
+    await copied.restore(empty)
+    before = (empty / "wicket.db").read_bytes()
+    (empty / "wicket.db-wal").write_bytes(b"the newest calls")
+    (empty / f"wicket.db.before-restore-{FakeClock().now_ms()}-wal").mkdir()
+    with pytest.raises(StorageBroken, match="The database is as it was"):
+        await copied.restore(empty, force=True)
+    assert (empty / "wicket.db").read_bytes() == before
+    assert (empty / "wicket.db-wal").read_bytes() == b"the newest calls"
+
+
 async def test_nothing_is_restored_under_a_running_daemon(copied: Copied, empty: Path) -> None:
     lock = files.LockFile(empty / "wicket.db")
     try:

@@ -180,17 +180,28 @@ async def _declare(database: Path, manifest: Manifest, keys: Keys, tools: Tools)
 
 
 def _swap(fresh: Path, database: Path, now_ms: int) -> Path | None:
-    """Moves the old database aside with its log, and the new one in its place."""
+    """Moves the old database aside with its log, and the new one in its place; all or nothing."""
     aside = None
+    moves = [(fresh, database)]
     if database.exists():
         aside = database.with_name(f"{database.name}{_ASIDE}{now_ms}")
         old = (database, *files.side_files(database))
         new = (aside, *files.side_files(aside))
-        for here, there in zip(old, new, strict=True):
-            if here.exists():
-                here.rename(there)
+        moves = [pair for pair in zip(old, new, strict=True) if pair[0].exists()] + moves
     for side in files.side_files(fresh):
         side.unlink(missing_ok=True)
-    fresh.rename(database)
+    _move(moves)
     files.sync(database.parent)
     return aside
+
+
+def _move(moves: Sequence[tuple[Path, Path]]) -> None:
+    done: list[tuple[Path, Path]] = []
+    try:
+        for here, there in moves:
+            here.rename(there)
+            done.append((here, there))
+    except OSError:
+        for here, there in reversed(done):
+            there.rename(here)
+        raise
