@@ -13,11 +13,13 @@ from tests.support.rehearsing import rehearsals_over
 from tests.support.state import ADMIN, INSTALL_ID, tool
 from tests.support.tampering import tamper
 from wicketd.audit import checkpoint
+from wicketd.domain.audit import AuditRow
 from wicketd.domain.errors import Conflict, NotFound, Unhealthy
 from wicketd.services import proofs
 from wicketd.services.audit import AuditLog, Notary
 from wicketd.services.entries import Recording
 from wicketd.services.proofs import Proof
+from wicketd.services.recorded import RecordedArguments
 from wicketd.services.reveals import ERASED, SET_GONE, TOOLS_CHANGED, Reveals
 from wicketd.storage import audit
 from wicketd.vault.keyring import AuditKey
@@ -76,7 +78,16 @@ async def test_arguments_are_shown_as_they_were_sent_and_the_reason_is_on_record
     assert msgspec.json.decode(row.body)["after"] == {"reason": WHY, "entry": ref, "proof": False}
 
 
-async def test_nothing_is_shown_where_the_row_cannot_be_written(calling: Calling) -> None:
+async def test_nothing_is_opened_where_the_row_cannot_be_written(
+    calling: Calling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, opened = RecordedArguments.open_salted, list[str]()
+
+    def watched(recorded: RecordedArguments, row: AuditRow, envelope: bytes | None) -> Any:
+        opened.append(row.id)
+        return whole(recorded, row, envelope)
+
+    monkeypatch.setattr(RecordedArguments, "open_salted", watched)
     ref = await paid(calling)
     await break_disk(calling.state.db)
     try:
@@ -84,8 +95,14 @@ async def test_nothing_is_shown_where_the_row_cannot_be_written(calling: Calling
             await reveals_over(calling).reveal(ADMIN, ref, None, WHY)
         with pytest.raises(Unhealthy):
             await reveals_over(calling).prove(ADMIN, ref, None, WHY)
+        assert opened == []
     finally:
         await mend_disk(calling.state.db)
+    await reveals_over(calling).prove(ADMIN, ref, None, WHY)
+    assert opened == [ref]
+    row = await calling.last()
+    assert row.kind == "audit.revealed"
+    assert msgspec.json.decode(row.body)["after"] == {"reason": WHY, "entry": ref, "proof": True}
 
 
 async def test_arguments_that_are_gone_are_refused_without_a_row(calling: Calling) -> None:
@@ -124,6 +141,20 @@ async def test_a_proof_holds_the_outcome_and_stands_among_many_rows(
     assert call is not None
     again = await reveals.prove(ADMIN, first.id, None, WHY)
     assert again.checkpoint == proof.checkpoint, "a checkpoint that covers it is used again"
+    newer = await reveals.prove(ADMIN, await paid(calling), None, WHY)
+    assert newer.checkpoint != proof.checkpoint
+    assert verified(tmp_path, newer).exit_code == 0
+
+
+async def test_no_proof_is_made_of_a_log_that_is_not_whole(calling: Calling) -> None:
+    reveals, ref = reveals_over(calling), await paid(calling)
+    await reveals.prove(ADMIN, ref, None, WHY)
+    await tamper(calling.state.db, "UPDATE audit SET hash = zeroblob(32) WHERE seq = 2")
+    with pytest.raises(Unhealthy, match="does not agree"):
+        await reveals.prove(ADMIN, ref, None, WHY)
+    await tamper(calling.state.db, "DELETE FROM audit WHERE seq < 5")
+    with pytest.raises(Conflict, match="are gone"):
+        await reveals.prove(ADMIN, ref, None, WHY)
 
 
 async def test_a_call_refused_before_policies_is_proven_as_a_row(
@@ -240,7 +271,9 @@ async def test_what_is_gone_is_said_and_the_rest_is_proven(
     report = verified(tmp_path, proof)
     assert report.exit_code == 2
     assert report.lines[-2:] == (ERASED, TOOLS_CHANGED)
-    assert SET_GONE not in proof.missing
+    await calling.policy("Later", CAP)
+    await tamper(state.db, "DELETE FROM policy_revisions WHERE revision < 4")
+    assert (await reveals.prove(ADMIN, ref, None, WHY)).missing == (ERASED, SET_GONE)
 
 
 async def test_arguments_that_were_never_kept_cannot_be_shown(tmp_path: Path) -> None:

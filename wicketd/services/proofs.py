@@ -61,6 +61,14 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     missing: tuple[str, ...] = ()
 
 
+class _Statement(msgspec.Struct, frozen=True):
+    """What names a determining statement in a row's body."""
+
+    key: str
+    version: int
+    statement: int
+
+
 class Decided(msgspec.Struct, frozen=True, rename="camel"):
     """What a proof reads of the first row's body."""
 
@@ -77,7 +85,7 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
     reason_code: str = ""
     resource: str | None = None
     context: dict[str, Any] | None = None
-    determining: tuple[dict[str, Any], ...] = ()
+    determining: tuple[_Statement, ...] = ()
     args_state: str = ""
     args_commit: str | None = None
     policy_revision: int = 0
@@ -88,7 +96,7 @@ class Decided(msgspec.Struct, frozen=True, rename="camel"):
     @property
     def statements(self) -> set[tuple[str, int, int]]:
         """The determining statements: key, version, number."""
-        return {(one["key"], one["version"], one["statement"]) for one in self.determining}
+        return {(one.key, one.version, one.statement) for one in self.determining}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +134,17 @@ def of_file(path: Path, publics: Sequence[bytes]) -> ProofReport:
             return _unreadable(f"{path} is larger than a proof can be.")
         found = msgspec.json.decode(path.read_bytes(), type=Proof)
         row = msgspec.json.decode(found.rows[0].body, type=Decided)
+        against = [*_findings(found, row, publics)]
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, IndexError) as error:
         return _unreadable(f"{path} is no proof of a decision: {error}.")
     if found.version != VERSION:
         return _unreadable(f"This release reads proofs of version {VERSION}. Install a newer one.")
     stack = BigStack()
     try:
-        findings = (*_findings(found, row, publics), *stack.call(lambda: [*redecided(found, row)]))
+        again = stack.call(lambda: [*redecided(found, row)])
     finally:
         stack.close()
-    return ProofReport(_shown(row), findings)
+    return ProofReport(_shown(row), (*against, *again))
 
 
 def _findings(proof: Proof, row: Decided, publics: Sequence[bytes]) -> Iterator[Finding]:
@@ -163,11 +172,12 @@ def redecided(proof: Proof, row: Decided) -> Iterator[Finding]:
     if row.reason_code in _NOT_REPEATABLE:
         yield _not_shown("The engine failed or was late then, which no one can repeat.")
         return
-    yield from _against_hashes(basis, row)
     try:
+        yield from _against_hashes(basis, row)
         arguments = msgspec.json.decode(given.canonical, type=dict[str, Any])
         again = _decide(basis, row, arguments)
-    except (PolicyInvalid, ValueError, msgspec.DecodeError) as error:
+    except (PolicyInvalid, ValueError, KeyError, TypeError, msgspec.DecodeError) as error:
+        # The file is a stranger's: facts of another form prove nothing, whatever reads them.
         yield Finding(Problem.DECISION_DIFFERS, f"The call cannot be decided again: {error}")
         return
     if isinstance(again, str):
