@@ -1,13 +1,15 @@
 """What statements come to on the live actions: nothing, a certain denial, too deep (spec, 5.1)."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
-from tests.support.policies import github, make_tool, ops, two_services
+from tests.support.policies import github, make_tool, ops, two_services, world
 from wicketd.domain.catalogue import ToolStatus
-from wicketd.domain.policies import Problem
+from wicketd.domain.policies import Problem, Reason
 from wicketd.policy import engine, examiner
 from wicketd.policy.checker import check
 from wicketd.policy.checks import Scope
@@ -16,6 +18,7 @@ from wicketd.policy.names import tree
 from wicketd.policy.schema import render
 from wicketd.services import views
 
+T = TypeVar("T")
 SCHEMA = two_services()
 HANDLE = engine.parse_schema(SCHEMA.text)
 SCOPE = replace(
@@ -139,18 +142,28 @@ def test_a_broken_statement_is_not_tried_and_nothing_is_without_live_actions() -
 
 def on_stack(size: int, text: str) -> list[Problem]:
     """A check on a thread with a stack of its own size."""
-    problems: list[Problem] = []
+    return ran(size, lambda: check(HANDLE, text, SCOPE))
+
+
+def ran(size: int, work: Callable[[], T]) -> T:
+    """What work gives on a thread with a stack of its own size."""
+    given: list[T] = []
     before = threading.stack_size(size)
-    thread = threading.Thread(target=lambda: problems.extend(check(HANDLE, text, SCOPE)))
+    thread = threading.Thread(target=lambda: given.append(work()))
     thread.start()
     threading.stack_size(before)
     thread.join()
-    return problems
+    return given[0]
+
+
+def too_deep_for(head: str) -> str:
+    """A condition that 16 MiB of stack hold and 1 MiB does not."""
+    long = " + context.time.hour" * 300
+    return f"permit ({head}) when {{ 1{long} == 0 }};"
 
 
 def test_a_statement_that_the_engine_cannot_evaluate_to_the_end_is_refused() -> None:
-    long = " + context.time.hour" * 300
-    text = f"permit (principal, action, resource is GitHubMCP::Repository) when {{ 1{long} == 0 }};"
+    text = too_deep_for("principal, action, resource is GitHubMCP::Repository")
     assert on_stack(16 << 20, text) == []
     (problem,) = on_stack(1 << 20, text)
     assert (problem.code, problem.severity, problem.statement) == ("too_deep", "error", 1)
@@ -164,6 +177,25 @@ def test_a_check_that_runs_out_of_time_says_the_rest(monkeypatch: pytest.MonkeyP
     assert [one.code for one in at_leisure] == ["syntax", "unmatchable"]
     monkeypatch.setattr(examiner, "TRIALS_CPU_NS", -1)
     assert [one.code for one in Examiner().check(SCHEMA.text, text, SCOPE)] == ["syntax"]
+
+
+def test_what_no_check_had_the_time_to_try_denies_at_the_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = f"permit ({HEAD}); {too_deep_for(STATUS)}"
+
+    def codes() -> list[str]:
+        found = Examiner().check(SCHEMA.text, text, SCOPE)
+        return [one.code for one in found if not one.code.endswith("_all")]
+
+    assert ran(1 << 20, codes) == ["too_deep"]
+    monkeypatch.setattr(examiner, "TRIALS_CPU_NS", -1)
+    assert ran(1 << 20, codes) == []
+    where = world()
+    in_force, status = where.snapshot(text), where.request("ops", "status")
+    assert engine.decide(in_force, status).allow
+    denied = ran(1 << 20, lambda: engine.decide(where.snapshot(text), status))
+    assert (denied.allow, denied.reason) == (False, Reason.ENGINE_ERROR)
 
 
 def test_what_is_remembered_belongs_to_a_schema_and_its_actions() -> None:

@@ -32,6 +32,8 @@ from wicketd.policy.slices import Statement
 MAX_CONTEXT_BYTES: Final = 1024 * 1024
 MAX_ERRORS: Final = 8
 MAX_ERROR_LENGTH: Final = 500
+TOO_DEEP: Final = "recursion limit"
+"""In what the engine says where the stack is too small for an expression."""
 
 
 @dataclass(frozen=True, slots=True)

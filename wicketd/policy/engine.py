@@ -6,11 +6,10 @@ every doubt is a denial (policy spec, 3.4), and no policy text reaches the engin
 `lexer.guard` has passed it, for deep text kills the process uncatchably.
 """
 
-import dataclasses
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 import cedarpy
@@ -100,7 +99,7 @@ class Snapshot:
 
     def with_blocked(self, blocked: Mapping[Uid, Reason]) -> "Snapshot":
         """The same set with other actions denied."""
-        return dataclasses.replace(self, blocked=dict(blocked))
+        return replace(self, blocked=dict(blocked))
 
 
 def parse_schema(text: str) -> SchemaHandle:
@@ -225,6 +224,8 @@ def residual(
     `known`: the action's entities. Experimental upstream: no call is decided by it.
     """
     found = cedarpy.is_authorized_partial({"action": canonical(action)}, policy, known, schema)
+    if any(decisions.TOO_DEEP in error for error in found.diagnostics.errors):
+        return {"conditions": []}  # it gave up here; a call, on a larger stack, need not
     return None if "policy0" in found.diagnostics.reasons else found.residuals.get("policy0", {})
 
 

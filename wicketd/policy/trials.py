@@ -14,7 +14,7 @@ import msgspec
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.policies import Effect, Problem, StatementFacts
 from wicketd.domain.sessions import SessionFacts
-from wicketd.policy import engine, entities, slices, touches, vectors
+from wicketd.policy import decisions, engine, entities, slices, touches, vectors
 from wicketd.policy.checks import Scope
 from wicketd.policy.diagnose import Place, problem
 from wicketd.policy.encode import NOTHING
@@ -23,7 +23,6 @@ from wicketd.policy.entities import Subject, Uid
 from wicketd.policy.names import EntityType, Names
 from wicketd.policy.touches import OutOfTime
 
-_TOO_DEEP: Final = "recursion limit"
 _ID: Final = "synthetic"
 _EMPTY: Final[Mapping[str, Json]] = {"String": _ID, "Bool": False, "Set<String>": []}
 
@@ -81,7 +80,7 @@ class Trials:
             self.tick()
             asked, known = _call(subject, self.types)
             for error in engine.failures(policy, asked, engine.entities_of(known)):
-                if _TOO_DEEP in error:
+                if decisions.TOO_DEEP in error:
                     return error
         return ""
 
