@@ -22,7 +22,7 @@ from wicketd.domain.catalogue import ServiceView, Target
 from wicketd.domain.errors import PolicyInvalid
 from wicketd.domain.json import Json, JsonObject
 from wicketd.domain.members import Role
-from wicketd.domain.policies import Mode, Reason
+from wicketd.domain.policies import Reason
 from wicketd.policy import engine
 from wicketd.policy.entities import kind_of
 from wicketd.policy.replay import Principal, RecordedCall, Redecided, Replayer
@@ -209,8 +209,8 @@ def _decide(basis: Basis, row: Decided, arguments: JsonObject) -> Redecided | st
         return "the arguments name no resource"
     if not is_resource(target, row.resource):
         raise ValueError("the arguments name another resource than the row.")
-    live = tuple(one for one in basis.policies if one.enabled and one.mode is Mode.ENFORCE)
-    setup = Setup(basis.agent, basis.services, (live,), (), basis.strict)
+    # Watched records too: an argument that only they name was held to its type then.
+    setup = Setup(basis.agent, basis.services, (basis.policies,), (), basis.strict)
     call = RecordedCall(
         seq=1,
         principal=Principal(row.member_id, row.member_name, Role(row.role), row.groups, row.tags),
