@@ -120,63 +120,85 @@ async def compose(
 
 
 def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
-    config, system, home, db = base.config, base.system, base.home, base.kept.db
     audit = _audit_log(base)
-    services = Services(
-        base.kept.desk, base.sets, base.files, base.kept.upstreams, base.kept.connections,
-        ServiceSettings(config.mcp.tool_name_max, config.url),
-    )  # fmt: skip
+    services = _services(base)
     listings = _listings(base, services)
-    lists = MemberLists(listings, connect_page(config.url), name_max=config.mcp.tool_name_max)
-    recording = Recording(config.audit.arguments, config.audit.arguments_days)
-    calls = Calls(
-        base.kept.desk,
-        base.kept.snapshots,
-        base.kept.sessions,
-        Recorder(base.sealer, system.random, recording),
-        strict_arguments=_is_strict(config),
-    )
-    ring = KeyringStatus(db, home.keyring, system.clock)
-    sources = StatusSources(
-        base.kept.snapshots, base.wal, ring, Metrics(), settings,
-        listings.faults, base.kept.upstreams.servers,
-    )  # fmt: skip
-    status = Status(db, system.clock, sources)
+    lists = _lists(base, listings)
+    calls = _calls(base)
+    status = _status(base, settings, listings)
     people = _people(base)
     gate = Gate(calls)
     news = _news(base, lists, listings, gate)
-    front = FrontDesk(
-        lists,
-        sessions=base.legacy,
-        listening=Listening(base.presences, news.hub, news.subscriptions, news.channels),
-        request_errors=RequestErrors(config.mcp.request_errors),
-    )
+    handle = _bound(_ports(base, gate, lists), _front(base, lists, news))
     uses = _uses(base, people, services, audit, status, calls.intents)
     life = Upkeep(
         base.kept,
         calls.intents,
         audit,
         _sweeps(base, people.enter, audit),
-        system.spawn,
+        base.system.spawn,
         news,
     )
-    admission = Admission(system.daemon_uid, config.admin.write_group, config.admin.read_group)
-
-    def admin(*, read_only: bool) -> AdminApp:
-        return AdminApp(
-            uses, admission, HANDLERS,
-            clock=system.clock, version=__version__, read_only=read_only,
-        )  # fmt: skip
-
     return Daemon(
-        mcp=_mcp(base, rules, people, status, _bound(_ports(base, gate, lists), front)),
-        admin=admin(read_only=False),
-        admin_read_only=admin(read_only=True),
-        db=db,
+        mcp=_mcp(base, rules, people, status, handle),
+        admin=_admin(base, uses, read_only=False),
+        admin_read_only=_admin(base, uses, read_only=True),
+        db=base.kept.db,
         start=life.start,
         settle=life.settle,
         stop=life.stop,
-        reload=lambda file: home.reload(db, file),
+        reload=lambda file: base.home.reload(base.kept.db, file),
+    )
+
+
+def _services(base: Foundation) -> Services:
+    config, kept = base.config, base.kept
+    return Services(
+        kept.desk,
+        base.sets,
+        base.files,
+        kept.upstreams,
+        kept.connections,
+        ServiceSettings(config.mcp.tool_name_max, config.url),
+    )
+
+
+def _calls(base: Foundation) -> Calls:
+    config, kept = base.config, base.kept
+    recording = Recording(config.audit.arguments, config.audit.arguments_days)
+    return Calls(
+        kept.desk,
+        kept.snapshots,
+        kept.sessions,
+        Recorder(base.sealer, base.system.random, recording),
+        strict_arguments=_is_strict(config),
+    )
+
+
+def _status(base: Foundation, settings: Settings, listings: Listings) -> Status:
+    kept, clock = base.kept, base.system.clock
+    sources = StatusSources(
+        snapshots=kept.snapshots,
+        wal=base.wal,
+        keyring=KeyringStatus(kept.db, base.home.keyring, clock),
+        metrics=Metrics(),
+        settings=settings,
+        faults=listings.faults,
+        servers=kept.upstreams.servers,
+    )
+    return Status(kept.db, clock, sources)
+
+
+def _admin(base: Foundation, uses: UseCases, *, read_only: bool) -> AdminApp:
+    """One of the two doors for administrators."""
+    system, groups = base.system, base.config.admin
+    return AdminApp(
+        uses,
+        Admission(system.daemon_uid, groups.write_group, groups.read_group),
+        HANDLERS,
+        clock=system.clock,
+        version=__version__,
+        read_only=read_only,
     )
 
 
@@ -325,6 +347,20 @@ def _listings(base: Foundation, services: Services) -> Listings:
         late=late,
     )
     return Listings(base.kept.snapshots, reach, base.system.clock, base.system.spawn)
+
+
+def _lists(base: Foundation, listings: Listings) -> MemberLists:
+    config = base.config
+    return MemberLists(listings, connect_page(config.url), name_max=config.mcp.tool_name_max)
+
+
+def _front(base: Foundation, lists: MemberLists, news: News) -> FrontDesk:
+    return FrontDesk(
+        lists,
+        sessions=base.legacy,
+        listening=Listening(base.presences, news.hub, news.subscriptions, news.channels),
+        request_errors=RequestErrors(base.config.mcp.request_errors),
+    )
 
 
 def _news(base: Foundation, lists: MemberLists, listings: Listings, gate: Gate) -> News:
