@@ -3,7 +3,8 @@
 A part of the composition root, below the doors of `app.py`. It decides nothing.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wicketd.audit.journal import Journal
@@ -18,12 +19,9 @@ from wicketd.proxy.live_calls import LiveCalls
 from wicketd.proxy.presence import Presences
 from wicketd.proxy.session_table import SessionTable
 from wicketd.services.callers import Callers, Limits
-from wicketd.services.clock_guard import ClockGuard
-from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.desk import Desk
-from wicketd.services.events import Events
 from wicketd.services.installation import Installation
 from wicketd.services.oauth_flows import OAuthFlows
 from wicketd.services.policy_sets import PolicySets, PolicyTools, SetRules
@@ -76,36 +74,23 @@ class Foundation:
 
 def founded(config: Config, home: Installation, system: System, db: SqliteDatabase) -> Foundation:
     """Makes the parts; nothing runs yet. Each is handed what it needs, and knows no other."""
-    clock, ids = system.clock, system.ids
-    journal = Journal(AuditTable(), clock, ids)
+    clock = system.clock
+    journal = Journal(AuditTable(), clock, system.ids)
     sealer = Sealer(home.keyring, home.install_id, system.random, home.usage)
     stack, child = BigStack(), PolicyChild()
-    files = ConnectorFiles(
-        lambda: catalogue.load(bundled=True, directory=Path(config.services.connectors_dir))
-    )
+    files = _files(config)
     presences, legacy = Presences(), SessionTable(clock, system.random)
     upstreams = upstreams_of(config, db, clock, system.spawn, may_spawn=system.may_spawn)
-    rate = config.rate
-    limits = Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight)
     callers = Callers(
-        db, journal, home.keyring, clock, limits,
+        db, journal, home.keyring, clock, _limits(config),
         lambda key, secret: moves.used(key, secret),  # noqa: PLW0108  # bound below
     )  # fmt: skip
-    sessions = ToolSessions(
-        db, journal, clock, ids, lambda data: sealer.digests("tool-session", data).values()
-    )
+    sessions = _sessions(db, journal, system, sealer)
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound below
-    wal = Wal(db, clock)
-    box = TokenBox(sealer, config.portal.pending_hours)
+    wal, box = Wal(db, clock), TokenBox(sealer, config.portal.pending_hours)
     sign_ins = sign_ins_of(config, sealer, box, clock, files, system.spawn)
-    desk = Desk(
-        db=db,
-        journal=journal,
-        clock=clock,
-        ids=ids,
-        events=Events(clock),
-        rows=ConnectionRows(db, clock),
-        guard=ClockGuard(db, journal, clock),
+    desk = replace(
+        Desk.alone(db, journal, clock, system.ids),
         callers=callers,
         calls=LiveCalls(presences, legacy, upstreams),
         snapshots=snapshots,
@@ -115,10 +100,7 @@ def founded(config: Config, home: Installation, system: System, db: SqliteDataba
     )
     moves = VerifierMoves(db, home.keyring, sealer, desk.events, callers.forget_key)
     sets = PolicySets(
-        desk,
-        PolicyTools(child, stack, RevisionSeal(home.keyring)),
-        files,
-        SetRules(config.mcp.status_tool, config.services.drift == "hold"),
+        desk, PolicyTools(child, stack, RevisionSeal(home.keyring)), files, _set_rules(config)
     )
     renewing = refreshing(desk, db, sign_ins, system.spawn, system.reached)
     kept = Kept(
@@ -138,3 +120,24 @@ def founded(config: Config, home: Installation, system: System, db: SqliteDataba
     return Foundation(
         config, system, home, kept, files, sets, sealer, presences, legacy, wal, box, flows, moves
     )
+
+
+def _files(config: Config) -> ConnectorFiles:
+    directory = Path(config.services.connectors_dir)
+    return ConnectorFiles(lambda: catalogue.load(bundled=True, directory=directory))
+
+
+def _limits(config: Config) -> Limits:
+    rate = config.rate
+    return Limits(rate.burst, rate.per_second, rate.wait_s, rate.in_flight)
+
+
+def _sessions(db: SqliteDatabase, journal: Journal, system: System, sealer: Sealer) -> ToolSessions:
+    def digests(data: bytes) -> Iterable[bytes]:
+        return sealer.digests("tool-session", data).values()
+
+    return ToolSessions(db, journal, system.clock, system.ids, digests)
+
+
+def _set_rules(config: Config) -> SetRules:
+    return SetRules(config.mcp.status_tool, config.services.drift == "hold")

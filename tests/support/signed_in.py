@@ -24,10 +24,7 @@ from wicketd.audit.journal import Journal
 from wicketd.domain.calls import Era
 from wicketd.domain.connections import Connection
 from wicketd.domain.ports import Query
-from wicketd.services.clock_guard import ClockGuard
-from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.desk import Desk
-from wicketd.services.events import Events
 from wicketd.services.installation import Installation, Keys
 from wicketd.services.tokens import TokenBox, TokenRecord
 from wicketd.storage import agents, audit, connections, members, refresh_intents, services
@@ -179,16 +176,7 @@ class SignedIn:
             own = await Installation.open(db, files, SystemRandom())
             sealer = Sealer(own.keyring, own.install_id, SystemRandom(), own.usage)
             journal = Journal(AuditTable(), clock, SystemIds())
-            desk = Desk(
-                db=db,
-                journal=journal,
-                clock=clock,
-                ids=SystemIds(),
-                events=Events(clock),
-                rows=ConnectionRows(db, clock),
-                guard=ClockGuard(db, journal, clock),
-            )
-            yield desk, TokenBox(sealer)
+            yield Desk.alone(db, journal, clock, SystemIds()), TokenBox(sealer)
         finally:
             await db.close()
 

@@ -7,7 +7,7 @@ Only clock, randomness and the providers' servers are scripted. What leaves no t
 import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.support.upstreams import Tasks
@@ -32,14 +32,11 @@ from wicketd.policy.checks import Scope
 from wicketd.policy.entities import ActionAt
 from wicketd.policy.stack import BigStack
 from wicketd.services.agents import Agents
-from wicketd.services.clock_guard import ClockGuard
-from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.connections import Connections
 from wicketd.services.connector_files import ConnectorFiles
 from wicketd.services.connectors import Services
 from wicketd.services.desk import Desk
 from wicketd.services.enabling import ServiceSettings
-from wicketd.services.events import Events
 from wicketd.services.issuers import Issuers
 from wicketd.services.keys import KeyMint, Keys
 from wicketd.services.members import Members
@@ -376,14 +373,8 @@ def _assembled(
     ids, neighbours, upstreams = CountedIds(clock), Neighbours(), ScriptedUpstreams()
     snapshots = Snapshots(db, files, lambda agent: sets.load(agent))  # noqa: PLW0108  # bound later
     journal = Journal(AuditTable(), clock, ids)
-    desk = Desk(
-        db=db,
-        journal=journal,
-        clock=clock,
-        ids=ids,
-        events=Events(clock),
-        rows=ConnectionRows(db, clock),
-        guard=ClockGuard(db, journal, clock),
+    desk = replace(
+        Desk.alone(db, journal, clock, ids),
         callers=neighbours,
         calls=neighbours,
         snapshots=snapshots,

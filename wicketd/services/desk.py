@@ -198,6 +198,19 @@ class Desk:
     locks: AgentLocks = field(default_factory=AgentLocks)
     connection_locks: ConnectionLocks = field(default_factory=ConnectionLocks)
 
+    @classmethod
+    def alone(cls, db: Database, journal: Journal, clock: Clock, ids: Ids) -> "Desk":
+        """A desk with what is its own, and no neighbours yet."""
+        return cls(
+            db=db,
+            journal=journal,
+            clock=clock,
+            ids=ids,
+            events=Events(clock),
+            rows=ConnectionRows(db, clock),
+            guard=ClockGuard(db, journal, clock),
+        )
+
     def forget_agent(self, agent_id: AgentId) -> None:
         """Lets go of everything remembered of the agent."""
         self.callers.forget_agent(agent_id)

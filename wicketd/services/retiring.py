@@ -5,7 +5,7 @@ one writer. `let_go_beside` leaves the chain alone and runs beside one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +14,7 @@ from wicketd.domain.errors import Conflict
 from wicketd.domain.members import MemberKey
 from wicketd.domain.ports import Clock, Ids, Random, Tx
 from wicketd.services import find
-from wicketd.services.clock_guard import ClockGuard
-from wicketd.services.connection_rows import ConnectionRows
 from wicketd.services.desk import Desk, Unit
-from wicketd.services.events import Events
 from wicketd.services.installation import CHECK, check_ring, check_values, forget_kid
 from wicketd.services.operators import operator
 from wicketd.services.resealing import held_by
@@ -145,14 +142,5 @@ async def _desk(db: SqliteDatabase, tools: Tools) -> Desk:
     journal = Journal(AuditTable(), tools.clock, tools.ids)
     sessions = ToolSessions(db, journal, tools.clock, tools.ids, lambda data: (data[:32],))
     await sessions.load()
-    return Desk(
-        db=db,
-        journal=journal,
-        clock=tools.clock,
-        ids=tools.ids,
-        events=Events(tools.clock),
-        rows=ConnectionRows(db, tools.clock),
-        guard=ClockGuard(db, journal, tools.clock),
-        sessions=sessions,
-        wal=Wal(db, tools.clock),
-    )
+    alone = Desk.alone(db, journal, tools.clock, tools.ids)
+    return replace(alone, sessions=sessions, wal=Wal(db, tools.clock))
