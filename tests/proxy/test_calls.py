@@ -530,6 +530,12 @@ def test_an_upstream_that_only_wants_time_is_asked_again_after_a_second_five_tim
     assert "did not answer" in error_of(running)["message"]
 
 
+def test_a_call_of_many_rounds_is_over_after_ten_minutes() -> None:
+    running = legacy_rounds(*[asked("who")] * 20, round_ms=150_000).run()
+    assert running.of().count("send") == 5
+    assert "did not answer within 600 s" in error_of(running)["message"]
+
+
 def test_a_model_that_the_client_refuses_is_not_made_up() -> None:
     question: JsonObject = {"method": "sampling/createMessage", "params": {}}
     result: JsonObject = {"resultType": "input_required", "inputRequests": {"m": question}}

@@ -92,6 +92,21 @@ async def test_what_is_not_our_answer_goes_to_the_listener(http: GuardedClient) 
     assert [message and message.method for message in ears.heard] == ["x", None]
 
 
+async def test_a_stream_of_nothing_but_line_ends_is_given_up(http: GuardedClient) -> None:
+    lines = 249_990
+
+    async def stream(_: Seen, __: web.Request) -> web.StreamResponse:
+        return web.Response(body=b"\n" * lines + b"data: " + ANSWER + b"\n\n", headers=SSE)
+
+    async with serve(stream) as upstream:
+        asking = Exchanges(Tasks())
+        assert (await asking.ask(at(http, upstream.url), OUTGOING, Ears(), 1000)).answer
+        lines = 250_001
+        with pytest.raises(Malformed) as caught:
+            await asking.ask(at(http, upstream.url), OUTGOING, Ears(), 1000)
+    assert caught.value.cap == "exchange_lines"
+
+
 @pytest.mark.parametrize("media_type", ["text/html", "application/xml", "text/event-streams"])
 async def test_another_media_type_is_malformed(http: GuardedClient, media_type: str) -> None:
     async def page(_: Seen, __: web.Request) -> web.StreamResponse:

@@ -73,6 +73,19 @@ async def test_initialize_opens_a_session_and_answers_a_legacy_version(
         assert front.ports.calls == []
 
 
+@pytest.mark.parametrize(("size", "is_kept"), [(4000, True), (4100, False)])
+async def test_a_session_keeps_capabilities_of_a_bounded_size(size: int, *, is_kept: bool) -> None:
+    declared: JsonObject = {"experimental": {"x": "y" * size}}
+    info = {"name": "test", "version": "1"}
+    said: dict[str, Any] = {"protocolVersion": "2025-11-25", "capabilities": declared}
+    opening = rpc("initialize", **said, clientInfo=info)
+    async with running_front() as front, connected(front.port) as http:
+        got = await http.ask(body=opening)
+        session = front.sessions.find(got.headers["mcp-session-id"], make_caller("ana"))
+    assert session is not None
+    assert session.client.capabilities == (declared if is_kept else {})
+
+
 @pytest.mark.requirement("L2")
 async def test_a_session_serves_any_legacy_version_header_or_none() -> None:
     async with running_front() as front, connected(front.port) as http:

@@ -12,7 +12,7 @@ from tests.support.upstreams import RecordingFront, call
 from wicketd.domain.calls import Answer, Call, Era, Failure, RefusalKind
 from wicketd.domain.json import JsonObject
 from wicketd.domain.ports import Front
-from wicketd.proxy.held import PER_MEMBER, HeldCalls, Outcome
+from wicketd.proxy.held import HELD_S, HeldCalls, Outcome
 from wicketd.proxy.presence import Presences
 
 FORM: JsonObject = {
@@ -115,6 +115,7 @@ async def test_a_held_call_is_gone_for_another_member_tool_or_a_second_time() ->
 
 
 async def test_nobody_is_waited_for_longer_than_the_time_of_a_held_call() -> None:
+    assert HELD_S == 300
     house = House(timeout_s=0.1)
     asked, name = await house.begin()
     await asyncio.wait_for(house.ended.wait(), 5)
@@ -152,7 +153,7 @@ async def test_a_client_that_leaves_while_it_waits_ends_the_call() -> None:
 
 async def test_a_member_holds_a_bounded_number_of_calls() -> None:
     house = House()
-    for _ in range(PER_MEMBER):
+    for _ in range(8):
         await house.begin()
     more = await house.held.run(make_call(), house.front, house.asks)
     assert kind(more) is RefusalKind.UPSTREAM_TIMEOUT

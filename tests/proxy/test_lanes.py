@@ -9,7 +9,7 @@ from wicketd.domain.ids import MemberId
 from wicketd.domain.json import JsonObject
 from wicketd.net.client import Guard, GuardedClient
 from wicketd.proxy.eras import ServicePlace
-from wicketd.proxy.lanes import VARIANTS_MAX, Job, Lane, Lanes, Route, Seats
+from wicketd.proxy.lanes import Job, Lane, Lanes, Route, Seats
 from wicketd.proxy.outbound import Wanted
 from wicketd.proxy.upstream import UpstreamMachine
 from wicketd.proxy.upstream_events import Session, Settle
@@ -54,6 +54,17 @@ async def test_replies_are_bounded() -> None:
     assert sum(job.may_reply(n) for n in range(500)) == 100
 
 
+async def test_a_question_whose_id_is_open_already_is_not_asked() -> None:
+    job = await made_job()
+    job.questions["7"] = asyncio.get_running_loop().create_future()
+    assert [job.may_reply(one) for one in (7, "7", None, 8)] == [False, False, False, True]
+
+
+def test_news_are_bounded_per_second() -> None:
+    lane = Lanes(SystemClock()).of(PLACE, ANA, {})
+    assert [sum(lane.may_signal(at_s) for _ in range(500)) for at_s in (5.5, 6.5)] == [100, 100]
+
+
 async def test_a_seat_is_waited_for_and_its_absence_is_a_time_out() -> None:
     seats = Seats(1, queue_s=0.01)
     await seats.take()
@@ -95,7 +106,7 @@ def test_what_is_declared_divides_a_members_lanes_but_not_its_seats() -> None:
 
 async def test_the_longest_idle_variant_makes_room_and_a_busy_one_does_not() -> None:
     lanes = Lanes(SystemClock())
-    variants: list[JsonObject] = [{"sampling": {str(n): {}}} for n in range(VARIANTS_MAX)]
+    variants: list[JsonObject] = [{"sampling": {str(n): {}}} for n in range(4)]
     made = [lanes.of(PLACE, ANA, variant) for variant in variants]
     for lane in made:
         lane.jobs[1] = await made_job()

@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 from typing_extensions import override
 
+from tests.support.fronts import eventually
 from tests.support.upstreams import (
     NOTHING,
     MemoryVerdicts,
@@ -231,3 +232,38 @@ async def test_a_server_that_logs_is_told_the_level_once_a_session(bench: Bench)
             server.replied = asyncio.get_running_loop().create_future()
             await bench.send(upstream.url, EVERYTHING, 'relay = ["logging"]')
     assert server.levels == ["info"]
+
+
+@pytest.mark.parametrize(
+    ("relay", "sent"),
+    [(RELAY, {"inputResponses", "requestState"}), ('relay = ["progress"]', set())],
+)
+async def test_what_a_client_adds_goes_only_where_questions_may_come_from(
+    bench: Bench, relay: str, sent: set[str]
+) -> None:
+    retry = call(inputs={"k": {}}, upstream_state="s")
+    async with serve(answers) as upstream:
+        to = connector(upstream.url, relay)
+        assert isinstance(await bench.client.send(retry, NOTHING, bench.front, to, None), Answer)
+        params = upstream.of("tools/call")[0].body["params"]
+    assert params.keys() & {"inputResponses", "requestState"} == sent
+
+
+async def test_a_channel_takes_no_seat_of_a_call(bench: Bench) -> None:
+    gate = asyncio.Event()
+
+    async def waits(seen: Seen, request: web.Request) -> web.StreamResponse:
+        if seen.rpc in {"tools/call", "subscriptions/listen"}:
+            await gate.wait()
+        return await answers(seen, request)
+
+    async with serve(waits) as upstream:
+        to, caller = connector(upstream.url), call().caller
+        channel = asyncio.ensure_future(bench.client.listen(caller, to, NOTHING, frozenset()))
+        await eventually(lambda: len(upstream.of("subscriptions/listen")) == 1)
+        sending = [bench.client.send(call(), NOTHING, bench.front, to, None) for _ in range(16)]
+        calls = asyncio.gather(*sending)
+        await eventually(lambda: len(upstream.of("tools/call")) == 16)
+        gate.set()
+        assert all(isinstance(answer, Answer) for answer in await calls)
+        await channel

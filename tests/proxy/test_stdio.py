@@ -447,6 +447,25 @@ async def test_a_line_beyond_the_cap_ends_the_server_and_names_the_cap(pipes: Pi
     assert await pipes.text(piped(), text="anew") == "anew"
 
 
+async def test_an_answer_of_too_many_values_ends_the_server_and_names_the_cap(
+    pipes: Pipes,
+) -> None:
+    outcome = failure(await pipes.send(piped(), "rich", values=250_001))
+    assert outcome.cap == "values"
+    assert outcome.refusal.kind is RefusalKind.INVALID_ANSWER
+    assert await pipes.text(piped(), text="anew") == "anew"
+
+
+async def test_a_server_that_is_shared_may_ask_nobody(pipes: Pipes) -> None:
+    log = pipes.directory / "heard"
+    scope = f'scope = "shared"\nenv = {{ HEARD = "{log}" }}'
+    to = piped("modern", transport=scope, limits='relay = ["roots"]')
+    able = call("echo", {"text": "x"}, service=to.key, capabilities={"roots": {}})
+    assert text_of(await pipes.client.send(able, NOTHING, pipes.front, to, None)) == "x"
+    sent = json.loads(log.read_text().splitlines()[-1])["params"]["_meta"]
+    assert sent["io.modelcontextprotocol/clientCapabilities"] == {}
+
+
 async def test_an_answer_at_the_cap_passes_and_one_beyond_fails(pipes: Pipes) -> None:
     to = piped(limits="[limits]\nmax_result_bytes = 4096")
     assert len(await pipes.text(to, "large", bytes=3000)) == 3000

@@ -60,6 +60,8 @@ def call(  # noqa: C901, PLR0912  # one case a tool
             return text("x" * int(arguments["bytes"]))
         case "fork":
             return text(str(subprocess.Popen(SLEEPER, stdin=subprocess.DEVNULL).pid))
+        case "rich":
+            return {"x": [[]] * int(arguments["values"])}
         case "complain":
             sys.stderr.write(str(arguments["text"]) * int(arguments.get("times", 1)))
             sys.stderr.flush()

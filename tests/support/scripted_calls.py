@@ -97,6 +97,8 @@ class Script:
     """Of the first rounds; then comes `answer`."""
     reply: JsonObject = field(default_factory=lambda: {"result": {"action": "accept"}})
     """What the client says to each question."""
+    round_ms: int = 0
+    """How long each round takes."""
     body: JsonObject | bytes | None = None
     """None: a call of the tool `write`; bytes: sent as they are."""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -142,6 +144,7 @@ class Ports:
         self._script = script
         self._log = log
         self._id = 0
+        self._ended = 0
 
     async def _waited(self, step: str, about: Any) -> bool:
         """Notes the question and waits; whether the answer is good."""
@@ -178,7 +181,7 @@ class Ports:
         return f"01890000-0000-7000-8000-{self._n:04x}{self._id:08x}"
 
     def now_ms(self) -> int:
-        return 1
+        return 1 + self._ended * self._script.round_ms
 
     async def refuse(
         self, caller: Caller, refusal: Refusal, call: Call | None, tool: str | None
@@ -230,6 +233,7 @@ class Ports:
         await self._waited("pause", seconds)
 
     async def store_outcome(self, call: Call, outcome: Outcome) -> Refusal | None:
+        self._ended += 1
         is_good = await self._waited("store_outcome", (call, outcome))
         return None if is_good else Refusal(RefusalKind.AUDIT_WITHHELD)
 
