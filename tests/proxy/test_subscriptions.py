@@ -76,8 +76,10 @@ def test_a_place_wants_what_anybody_of_the_member_wants() -> None:
     one, two = house.subscriber("one"), house.subscriber("two")
     house.all.add(one, read("a:1", member="ana"))
     house.all.add(two, read("a:1", member="ana"), read("a:2", member="ana"))
+    assert house.changed == [place, place]
     house.all.remove(one, "demo", "a:1")
     assert house.all.uris(place) == {"a:1", "a:2"}
+    assert house.changed == [place, place]  # a channel is not opened anew for nothing
     house.all.drop(two)
     house.all.remove(two, "demo", "a:1")
     assert house.all.uris(place) == frozenset()
@@ -89,5 +91,6 @@ def test_a_subscriber_holds_a_bounded_number_of_uris() -> None:
     one = house.subscriber("one")
     for number in range(URIS_MAX + 1):
         house.all.add(one, read(f"a:{number}", member="ana"))
+    house.all.add(one, read("a:5", member="ana"))
     assert len(one.calls) == URIS_MAX
     assert "a:0" not in house.all.uris((AGENT, ANA, "demo"))

@@ -47,9 +47,10 @@ class Subscriptions:
     def add(self, subscriber: Subscriber, *calls: Call) -> None:
         """From now on the subscriber hears of what these decided requests are about."""
         for call in calls:
-            if len(subscriber.calls) >= URIS_MAX:
+            key = call.service, call.name
+            if key not in subscriber.calls and len(subscriber.calls) >= URIS_MAX:
                 self.remove(subscriber, *next(iter(subscriber.calls)))
-            subscriber.calls[call.service, call.name] = call
+            subscriber.calls[key] = call
             uris = self._by_place.setdefault(_place(call), {})
             uris.setdefault(call.name, set()).add(subscriber)
         for place in {_place(call) for call in calls}:
@@ -61,12 +62,13 @@ class Subscriptions:
         if call is None:
             return
         place = _place(call)
-        uris = self._by_place.get(place, {})
-        uris.get(uri, set()).discard(subscriber)
-        if not uris.get(uri):
-            uris.pop(uri, None)
+        uris = self._by_place[place]
+        uris[uri].discard(subscriber)
+        if uris[uri]:
+            return
+        del uris[uri]
         if not uris:
-            self._by_place.pop(place, None)
+            del self._by_place[place]
         self._changed(place)
 
     def drop(self, subscriber: Subscriber) -> None:
