@@ -217,9 +217,8 @@ class Lane:
 
     def is_more_verbose(self, session: Session, level: str) -> bool:
         """Whether `level` asks for more than this session was told; from now on it was."""
-        known = self._level
-        is_told = known is not None and known[0] is session
-        if is_told and known is not None and LOG_LEVELS.index(known[1]) <= LOG_LEVELS.index(level):
+        told_in, told = self._level or (None, level)
+        if told_in is session and LOG_LEVELS.index(told) <= LOG_LEVELS.index(level):
             return False
         self._level = (session, level)
         return True
@@ -281,7 +280,7 @@ class Lanes:
         if now_s - self._swept_s > _SWEEP_S:
             self._sweep(now_s)
         key = (place, member_id, _variant(declared))
-        if key not in self._lanes and declared and not self._has_room(place, member_id):
+        if key not in self._lanes and declared and not self._make_room(place, member_id):
             return self.of(place, member_id, {}, seats)  # what is not declared is not asked
         lane = self._lanes.get(key)
         if lane is None:
@@ -309,14 +308,16 @@ class Lanes:
         if self._change is not None and not self._change.done():
             self._change.set_result(None)
 
-    def _has_room(self, place: ServicePlace, member_id: MemberId | None) -> bool:
-        """Whether there is one for another variant; the longest idle one makes it."""
+    def _make_room(self, place: ServicePlace, member_id: MemberId | None) -> bool:
+        """Whether there is room for another variant now: the longest idle one goes for it."""
         variants = [lane for lane in self.of_member(place, member_id) if lane.declared]
+        if len(variants) < VARIANTS_MAX:
+            return True
         idle = [lane for lane in variants if lane.is_idle]
-        if len(variants) >= VARIANTS_MAX and idle:
+        if idle:
             oldest = min(idle, key=lambda lane: lane.touched_s)
             del self._lanes[place, member_id, oldest.variant]
-        return len(variants) < VARIANTS_MAX or bool(idle)
+        return bool(idle)
 
     def _sweep(self, now_s: float) -> None:
         self._swept_s = now_s
