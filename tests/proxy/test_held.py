@@ -104,6 +104,30 @@ async def test_questions_that_come_together_go_together_and_a_missing_reply_canc
     assert last.result == {"told": [{"result": {"action": "cancel"}}, {"result": ACCEPT}]}
 
 
+async def test_what_a_server_reports_between_two_requests_reaches_neither() -> None:
+    """The first is being answered, whose answer must not begin a second time."""
+    house = House()
+    is_held = asyncio.Event()
+
+    async def reports(to: Front) -> Outcome:
+        asking = asyncio.ensure_future(to.ask({"": FORM}))
+        await is_held.wait()
+        to.progress({"progress": 1})
+        to.log({"level": "info"})
+        to.elicited("theirs")
+        house.ended.set()
+        return Answer({"told": (await asking)[""]}, None, 200, 1, 2)
+
+    asked, name = await house.begin(reports)
+    is_held.set()
+    await asyncio.wait_for(house.ended.wait(), 5)
+    later = RecordingFront()
+    retry = replace(asked, inputs={"r1": ACCEPT}, round=1)
+    assert isinstance(await house.held.resume(retry, name, later), Answer)
+    for front in (house.front, later):
+        assert (front.progressed, front.logged, front.completed) == ([], [], [])
+
+
 @pytest.mark.requirement("N4")
 async def test_a_held_call_is_gone_for_another_member_tool_or_a_second_time() -> None:
     house = House()

@@ -32,10 +32,10 @@ Work: TypeAlias = Callable[[Front], Awaitable[Outcome]]
 
 @dataclass(slots=True, eq=False)
 class _Held(Front):
-    """One call and what it asked; as a Front it is its present request's."""
+    """One call and what it asked; as a Front it is its present request's, between two nobody's."""
 
     call: Call
-    front: Front
+    front: Front | None
     timeout_s: float
     outcome: asyncio.Future[Outcome]
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -50,15 +50,18 @@ class _Held(Front):
 
     @override
     def progress(self, params: JsonObject) -> None:
-        self.front.progress(params)
+        if self.front is not None:
+            self.front.progress(params)
 
     @override
     def log(self, params: JsonObject) -> None:
-        self.front.log(params)
+        if self.front is not None:
+            self.front.log(params)
 
     @override
     def elicited(self, elicitation_id: Json) -> None:
-        self.front.elicited(elicitation_id)
+        if self.front is not None:
+            self.front.elicited(elicitation_id)
 
     @override
     async def ask(self, questions: Mapping[str, JsonObject]) -> Mapping[str, JsonObject]:
@@ -156,7 +159,7 @@ class HeldCalls:
             held.give_up()
             return failures.timed_out(call.service, int(self._timeout_s))
         name = self._random.bytes(16).hex()
-        held.presence = presence
+        held.presence, held.front = presence, None
         self._held[name] = held
         held.outcome.add_done_callback(lambda _: self._release(name))
         asked: JsonObject = {key: question for key, (question, _) in held.open.items()}
