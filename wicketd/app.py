@@ -53,7 +53,6 @@ from wicketd.services.keys import KeyMint
 from wicketd.services.keys import Keys as MemberKeys
 from wicketd.services.listing import Listings, Reach
 from wicketd.services.members import Members
-from wicketd.services.metrics import Metrics
 from wicketd.services.offboarding import Offboarding
 from wicketd.services.own import Own
 from wicketd.services.policies import Policies
@@ -125,7 +124,7 @@ def _compose(base: Foundation, settings: Settings, rules: Rules) -> Daemon:
     listings = _listings(base, services)
     lists = _lists(base, listings)
     calls = _calls(base)
-    status = _status(base, settings, listings)
+    status = _status(base, settings, listings, calls)
     people = _people(base)
     gate = Gate(calls)
     news = _news(base, lists, listings, gate)
@@ -175,13 +174,13 @@ def _calls(base: Foundation) -> Calls:
     )
 
 
-def _status(base: Foundation, settings: Settings, listings: Listings) -> Status:
+def _status(base: Foundation, settings: Settings, listings: Listings, calls: Calls) -> Status:
     kept, clock = base.kept, base.system.clock
     sources = StatusSources(
         snapshots=kept.snapshots,
         wal=base.wal,
         keyring=KeyringStatus(kept.db, base.home.keyring, clock),
-        metrics=Metrics(),
+        metrics=calls.metrics,
         settings=settings,
         faults=listings.faults,
         servers=kept.upstreams.servers,

@@ -1,7 +1,11 @@
 """Metrics are a table: no row, no metric; labels are those of the row."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.support.calling import NO_WIPING, open_calling
+from wicketd.domain.calls import Call, Outcome, OutcomeStatus, Refusal, RefusalKind
 from wicketd.services.metrics import METRICS, MetricKind, Metrics
 
 
@@ -52,3 +56,29 @@ def test_rows_are_unique_and_no_label_could_hold_member_data() -> None:
     assert labels <= {"decision", "reason", "outcome", "kind", "result", "topic"}
     assert all(metric.help.endswith(".") for metric in METRICS)
     assert {metric.kind for metric in METRICS} == set(MetricKind)
+
+
+async def test_every_metric_is_counted_where_it_happens(tmp_path: Path) -> None:
+    async with open_calling(tmp_path) as calling:
+        await calling.policy("No wiping", NO_WIPING)
+        caller, calls = await calling.caller(), calling.calls
+        allowed = await calling.run(calling.call(caller))
+        assert isinstance(allowed, Call)
+        (running,) = [
+            one.value for one in calls.metrics.samples() if one.metric.name == "in_flight"
+        ]
+        await calls.settle(allowed, Outcome(OutcomeStatus.OK, upstream_ms=7))
+        await calling.run(calling.call(caller, "wipe"))
+        await calls.refuse(caller, Refusal(RefusalKind.UNKNOWN_SERVICE), None, None)
+        found = {(one.metric.name, *one.labels): one.value for one in calls.metrics.samples()}
+    assert running == 1
+    assert found.pop(("eval_us",)) > 0
+    assert found == {
+        ("calls", "allow", "permitted"): 1,
+        ("calls", "deny", "forbidden"): 1,
+        ("in_flight",): 0,
+        ("outcomes", "ok"): 1,
+        ("refusals", "unknown_service"): 1,
+        ("upstream_ms",): 7,
+    }
+    assert {*(name for name, *_ in found), "eval_us"} == {metric.name for metric in METRICS}

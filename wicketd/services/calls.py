@@ -26,6 +26,7 @@ from wicketd.policy.schema import ToolShape
 from wicketd.services.desk import Desk
 from wicketd.services.entries import Decided, Recorder
 from wicketd.services.intents import Intents
+from wicketd.services.metrics import Metrics
 from wicketd.services.schema_archive import SchemaArchive
 from wicketd.services.sessions import ToolSessions
 from wicketd.services.snapshots import AgentSnapshot, Snapshots
@@ -73,6 +74,7 @@ class Calls:
         self._counted: dict[CallId, _Counted] = {}
         self._schemas = SchemaArchive()
         self.intents = Intents(desk)
+        self.metrics = Metrics()
 
     def decide(self, call: Call) -> Decision | Refusal:
         """Steps 9 to 12: service, tool, target, arguments, one snapshot, counters before the call.
@@ -120,9 +122,11 @@ class Calls:
         if session is not None:
             self._sessions.saved(session)
         self.intents.ended(call.id)
+        self._count(decision)
         if not decision.allow:
             return _denial(stored, decision, counted)
         self.intents.began(stored.id)
+        self.metrics.gauge("in_flight", self.intents.running)
         return stored
 
     async def refuse(
@@ -140,6 +144,7 @@ class Calls:
                 tx, caller, first, lambda call_id: self._append(tx, entry, call_id, call_id)
             )
         )
+        self.metrics.count("refusals", refusal.kind.value)
         return replace(refusal, call_id=stood)
 
     async def settle(self, call: Call, outcome: Outcome) -> None:
@@ -156,6 +161,14 @@ class Calls:
             raise
         finally:
             self.intents.ended(call.id)
+            self.metrics.gauge("in_flight", self.intents.running)
+        self.metrics.count("outcomes", outcome.status.value)
+        self.metrics.count("upstream_ms", by=outcome.upstream_ms or 0)
+
+    def _count(self, decision: Decision) -> None:
+        answer = "allow" if decision.allow else "deny"
+        self.metrics.count("calls", answer, decision.reason.value)
+        self.metrics.count("eval_us", by=decision.eval_us)
 
     def _not_enabled(self, call: Call) -> Refusal:
         values = {"service": call.service, "agent": call.caller.agent.key}

@@ -40,6 +40,11 @@ class Intents:
         """Whether a call runs now."""
         return bool(self._running)
 
+    @property
+    def running(self) -> int:
+        """How many run now."""
+        return len(self._running)
+
     def ended(self, call_id: CallId) -> None:
         """The call needs no closing from here."""
         self._running.discard(call_id)

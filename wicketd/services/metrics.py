@@ -1,7 +1,7 @@
 """Counts what happens, as a table: a metric that has no row here does not exist.
 
-Counterpart: `services.status` reports the values, docs/metrics.md is made from the rows. Labels
-never hold member data, so no value of them is unbounded.
+Counterparts: `services.calls` counts, `services.status` reports the values, docs/metrics.md is made
+from the rows. Labels never hold member data, so no value of them is unbounded.
 """
 
 from collections.abc import Iterator
@@ -37,15 +37,6 @@ METRICS: Final = (
     Metric("eval_us", MetricKind.COUNTER, "microseconds", (), "Time spent deciding, summed."),
     Metric("upstream_ms", MetricKind.COUNTER, "milliseconds", (), "Time upstreams took, summed."),
     Metric("in_flight", MetricKind.GAUGE, "calls", (), "Calls running now."),
-    Metric("connections", MetricKind.GAUGE, "connections", (), "Open HTTP connections."),
-    Metric("commits", MetricKind.COUNTER, "transactions", (), "Commit groups written."),
-    Metric("units", MetricKind.COUNTER, "units", (), "Units of work in those groups."),
-    Metric(
-        "snapshots_built", MetricKind.COUNTER, "snapshots", ("result",), "Policy sets compiled."
-    ),
-    Metric("drift", MetricKind.COUNTER, "tools", ("kind",), "Tools that an upstream changed."),
-    Metric("events_published", MetricKind.COUNTER, "events", ("topic",), "Events published."),
-    Metric("loop_lag_ms", MetricKind.GAUGE, "milliseconds", (), "Delay of the event loop."),
 )
 
 
